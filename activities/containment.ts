@@ -1,0 +1,262 @@
+import {
+  DescribeNetworkInterfacesCommand,
+  type Filter,
+  ModifyNetworkInterfaceAttributeCommand,
+  type NetworkInterface,
+} from '@aws-sdk/client-ec2';
+import { sleep } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { ContainmentPlan, InterfaceIsolation, InterfaceOutcome } from '../domain/containment';
+import type { AccountClients, AwsClients } from './aws/clients';
+import { awsStep, isRetryable, worthAnotherAttempt } from './aws/errors';
+import type { ForensicsConfig } from './config';
+import { type ContainmentGroup, containmentGroup } from './containment-groups';
+import type { ContainmentActivities } from './types';
+
+/** Tries of the closing step while the all-open group is attached; with growing pauses, some 6 s in all. */
+const CLOSING_TRIES = 5;
+/** How often, and how long apart (milliseconds), the interfaces are read until EC2 shows what was just set. */
+const LOOKS = 4;
+const LOOK_INTERVAL_MS = 500;
+
+/** The groups of one VPC; a kind that could not be had is there as its failure. */
+type VpcGroups = Record<ContainmentGroup, string | ApplicationFailure | undefined>;
+
+/**
+ * Isolation by security groups: fails closed. Every interface is dealt with on its own; what fails is reported and
+ * undoes nothing that succeeded. It needs no instance profile and touches no role.
+ */
+export function createContainmentActivities({
+  clients,
+}: {
+  config: ForensicsConfig;
+  clients: AwsClients;
+}): ContainmentActivities {
+  return {
+    async isolateInstance({ caseId, plan }) {
+      const { accountId, region } = plan.target;
+      const member = clients.member(accountId, region, 'contain', caseId);
+      const planned = plan.layers[0].interfaces;
+      const ids = planned.map((eni) => eni.networkInterfaceId);
+      const [groups, current] = await Promise.all([
+        groupsByVpc(member, planned, caseId),
+        readInterfaces(member, { Name: 'network-interface-id', Values: ids }),
+      ]);
+      const failures = new Map<string, ApplicationFailure>();
+      await Promise.all(
+        planned.map(async (eni) => {
+          const failure = await isolate(member, eni, current.get(eni.networkInterfaceId), groups.get(eni.vpcId));
+          if (failure) failures.set(eni.networkInterfaceId, failure);
+        }),
+      );
+
+      const isolationGroup = (eni: InterfaceIsolation) => groups.get(eni.vpcId)?.isolation;
+      const after = await readUntil(member, ids, (read) =>
+        planned.every((eni) => {
+          const found = read.get(eni.networkInterfaceId);
+          return !found || failures.has(eni.networkInterfaceId) || isOnly(found, isolationGroup(eni));
+        }),
+      );
+      const outcomes = planned.map((eni) =>
+        outcomeOf(eni, after.get(eni.networkInterfaceId), isolationGroup(eni), failures.get(eni.networkInterfaceId)),
+      );
+      throwIfWorthAnotherAttempt(outcomes, failures, groups, after);
+
+      const all = [...outcomes, ...(await unplannedInterfaces(member, plan, ids))];
+      const isolated = all.filter(({ outcome }) => outcome === 'isolated').length;
+      return {
+        outcome: isolated === 0 ? 'failed' : isolated === all.length ? 'isolated' : 'partially-isolated',
+        interfaces: all,
+        residualPaths: [...plan.residualPaths, ...residualPaths(planned, groups)],
+        verifiedAt: new Date().toISOString(),
+      };
+    },
+  };
+}
+
+/** The groups that the plan needs, by VPC: the all-open one only where an interface takes two steps. */
+async function groupsByVpc(
+  member: AccountClients,
+  planned: InterfaceIsolation[],
+  caseId: string,
+): Promise<Map<string, VpcGroups>> {
+  const groupOrFailure = async (kind: ContainmentGroup, vpcId: string): Promise<string | ApplicationFailure> => {
+    try {
+      return await containmentGroup(member, kind, vpcId, caseId);
+    } catch (error) {
+      if (error instanceof ApplicationFailure) return error;
+      throw error;
+    }
+  };
+  const vpcs = [...new Set(planned.map((eni) => eni.vpcId))];
+  const entries = await Promise.all(
+    vpcs.map(async (vpcId): Promise<[string, VpcGroups]> => {
+      const twoSteps = planned.some((eni) => eni.vpcId === vpcId && eni.steps === 'untrack-then-isolate');
+      const [isolation, untrack] = await Promise.all([
+        groupOrFailure('isolation', vpcId),
+        twoSteps ? groupOrFailure('untrack', vpcId) : undefined,
+      ]);
+      return [vpcId, { isolation, untrack }];
+    }),
+  );
+  return new Map(entries);
+}
+
+/** Isolates one interface. Returns what went wrong instead of throwing it, since the others must go on. */
+async function isolate(
+  member: AccountClients,
+  planned: InterfaceIsolation,
+  current: NetworkInterface | undefined,
+  groups: VpcGroups | undefined,
+): Promise<ApplicationFailure | undefined> {
+  const id = planned.networkInterfaceId;
+  const isolation = groups?.isolation;
+  if (!current) return gone(id);
+  if (typeof isolation !== 'string') return isolation;
+  if (isOnly(current, isolation)) return undefined;
+
+  // An address that was given to the interface after the plan was made would make the all-open step an open door.
+  const untrack = groups?.untrack;
+  const twoSteps = planned.steps === 'untrack-then-isolate' && !isPublic(current) && typeof untrack === 'string';
+  let opened = isOnly(current, untrack);
+  if (twoSteps && !opened) {
+    // Without this step open connections may live on; it must never stand in the way of the isolation itself.
+    const failure = await setGroup(member, id, untrack, 'untracking connections of');
+    opened = failure === undefined || isRetryable(failure);
+  }
+  for (let tries = 1; ; tries += 1) {
+    const failure = await setGroup(member, id, isolation, 'isolating');
+    if (!failure || !opened || !isRetryable(failure) || tries >= CLOSING_TRIES) return failure;
+    await sleep(250 * 2 ** tries);
+  }
+}
+
+async function setGroup(
+  member: AccountClients,
+  id: string,
+  group: string,
+  doing: string,
+): Promise<ApplicationFailure | undefined> {
+  try {
+    await awsStep(`${doing} network interface ${id} with security group ${group}`, (options) =>
+      member.ec2.send(new ModifyNetworkInterfaceAttributeCommand({ NetworkInterfaceId: id, Groups: [group] }), options),
+    );
+    return undefined;
+  } catch (error) {
+    if (error instanceof ApplicationFailure) return error;
+    throw error;
+  }
+}
+
+async function readInterfaces(member: AccountClients, filter: Filter): Promise<Map<string, NetworkInterface>> {
+  // By filter: named by id, one interface that is gone would make the whole call fail.
+  const { NetworkInterfaces: found } = await awsStep(
+    `reading network interfaces by ${filter.Name ?? ''} ${(filter.Values ?? []).join(', ')}`,
+    (options) => member.ec2.send(new DescribeNetworkInterfacesCommand({ Filters: [filter] }), options),
+  );
+  return new Map((found ?? []).map((eni) => [eni.NetworkInterfaceId ?? '', eni]));
+}
+
+async function readUntil(
+  member: AccountClients,
+  ids: string[],
+  settled: (read: Map<string, NetworkInterface>) => boolean,
+): Promise<Map<string, NetworkInterface>> {
+  for (let look = 1; ; look += 1) {
+    const read = await readInterfaces(member, { Name: 'network-interface-id', Values: ids });
+    if (settled(read) || look >= LOOKS) return read;
+    await sleep(LOOK_INTERVAL_MS);
+  }
+}
+
+const groupIds = (eni: NetworkInterface | undefined): string[] =>
+  (eni?.Groups ?? []).flatMap((group) => group.GroupId ?? []).sort();
+
+const isOnly = (eni: NetworkInterface, group: unknown): boolean => {
+  const groups = groupIds(eni);
+  return groups.length === 1 && groups[0] === group;
+};
+
+const isPublic = (eni: NetworkInterface): boolean =>
+  (eni.Ipv6Addresses ?? []).length > 0 ||
+  [eni.Association, ...(eni.PrivateIpAddresses ?? []).map((address) => address.Association)].some(
+    (association) => association?.PublicIp !== undefined || association?.CarrierIp !== undefined,
+  );
+
+const gone = (id: string): ApplicationFailure =>
+  ApplicationFailure.nonRetryable(
+    `network interface ${id} no longer exists: it was deleted, or the instance was terminated, after the plan was made`,
+    'InvalidRequest',
+  );
+
+/** What the last reading says; what a call answered counts only as the reason. */
+function outcomeOf(
+  planned: InterfaceIsolation,
+  read: NetworkInterface | undefined,
+  isolationGroup: unknown,
+  failure: ApplicationFailure | undefined,
+): InterfaceOutcome {
+  const { networkInterfaceId, groupsBefore } = planned;
+  const groupsAfter = groupIds(read);
+  if (read && isOnly(read, isolationGroup)) {
+    return { networkInterfaceId, outcome: 'isolated', groupsBefore, groupsAfter };
+  }
+  const reason = !read
+    ? gone(networkInterfaceId).message
+    : (failure?.message ??
+      `network interface ${networkInterfaceId} was given its isolation group and shows ${groupsAfter.join(', ')}: ` +
+        'somebody or something else changes it');
+  return { networkInterfaceId, outcome: 'failed', groupsBefore, groupsAfter, reason };
+}
+
+/**
+ * Another attempt goes on where this one stopped. An interface that was left in the all-open group is never settled for
+ * as long as trying again can help; everything else only for a few attempts.
+ */
+function throwIfWorthAnotherAttempt(
+  outcomes: InterfaceOutcome[],
+  failures: Map<string, ApplicationFailure>,
+  groups: Map<string, VpcGroups>,
+  after: Map<string, NetworkInterface>,
+): void {
+  const untrackGroups = [...groups.values()].map(({ untrack }) => untrack);
+  for (const { networkInterfaceId, outcome, reason } of outcomes) {
+    if (outcome === 'isolated') continue;
+    const read = after.get(networkInterfaceId);
+    if (!read) continue;
+    const failure = failures.get(networkInterfaceId) ?? ApplicationFailure.retryable(reason, 'Unavailable');
+    const open = untrackGroups.some((group) => group !== undefined && isOnly(read, group));
+    if (worthAnotherAttempt(failure) || (open && isRetryable(failure))) throw failure;
+  }
+}
+
+/** Interfaces that were attached after the plan was approved: named, since nobody consented to changing them. */
+async function unplannedInterfaces(
+  member: AccountClients,
+  plan: ContainmentPlan,
+  planned: string[],
+): Promise<InterfaceOutcome[]> {
+  const { instanceId } = plan.target;
+  const attached = await readInterfaces(member, { Name: 'attachment.instance-id', Values: [instanceId] });
+  return [...attached.values()]
+    .filter((eni) => !planned.includes(eni.NetworkInterfaceId ?? ''))
+    .map((eni) => ({
+      networkInterfaceId: eni.NetworkInterfaceId ?? '',
+      outcome: 'failed',
+      groupsBefore: groupIds(eni),
+      groupsAfter: groupIds(eni),
+      reason: `network interface ${eni.NetworkInterfaceId ?? ''} was attached to ${instanceId} after the plan was made and is not isolated: open a case with a new plan`,
+    }));
+}
+
+function residualPaths(planned: InterfaceIsolation[], groups: Map<string, VpcGroups>): string[] {
+  const tracked = planned
+    .filter((eni) => eni.steps === 'untrack-then-isolate' && typeof groups.get(eni.vpcId)?.untrack !== 'string')
+    .map((eni) => eni.networkInterfaceId);
+  return [
+    'TCP 443 stays open to every address inside the VPC, not to its endpoints alone',
+    ...(tracked.length > 0
+      ? [`connections that were open on ${tracked.join(', ')} stay tracked and may live on: the untrack group failed`]
+      : []),
+  ];
+}

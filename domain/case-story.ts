@@ -1,0 +1,208 @@
+import type { CaseEventDraft, PhaseName } from './case-event';
+import { sentence } from './case-limits';
+import type { PhaseEnd } from './case-phases';
+import type { CaseRequest } from './case-request';
+import { gravest } from './case-severity';
+import type { CheckpointName, Decision, RecordedDecision } from './checkpoint';
+import type { ContainmentResult, InterfaceOutcome } from './containment';
+import type { Exhibit, ExhibitKind, MissingEvidence } from './evidence';
+import type { ExaminationResult } from './examination';
+import type { Finding, Severity } from './finding';
+import type { InstanceFacts } from './instance-facts';
+import type { CaseOutcome, PhaseRecord } from './outcome';
+
+/**
+ * How a case tells its story: the sentences of its events, of its reasons and of what it is doing now. They may hold
+ * attacker-controlled words: whoever shows them escapes them.
+ */
+
+// ---- what is being done now ------------------------------------------------------------------------------------------
+
+const named = (kind: ExhibitKind, id: string): string => (kind === 'memory' ? 'the memory image' : `disk ${id}`);
+
+export const beingAcquired = (kind: ExhibitKind, source: string): string =>
+  kind === 'memory' ? `the memory of ${source} is being acquired` : `disk ${source} is being acquired`;
+export const beingExamined = ({ kind, id }: Pick<Exhibit, 'kind' | 'id'>): string =>
+  `${named(kind, id)} is being examined`;
+
+// ---- reasons -----------------------------------------------------------------------------------------------------------
+
+export const missingSentence = ({ kind, source, reason }: MissingEvidence): string =>
+  `${kind} of ${source} could not be acquired: ${reason}`;
+export const examinationShortfall = ({ exhibit, outcome, reason }: ExaminationResult): string =>
+  `examination of ${exhibit} ${outcome}: ${reason ?? 'not all tools ended well'}`;
+export const interfacesNotIsolated = (result: ContainmentResult): InterfaceOutcome[] =>
+  result.interfaces.filter((one) => one.outcome === 'failed');
+export const notIsolatedSentence = ({ networkInterfaceId, reason }: InterfaceOutcome, instanceId: string): string =>
+  `${networkInterfaceId} of ${instanceId} is not isolated: ${reason ?? 'no reason'}`;
+
+export function outcomeOfContainment({ outcome }: ContainmentResult): Exclude<PhaseRecord['outcome'], 'running'> {
+  if (outcome === 'isolated') return 'succeeded';
+  return outcome === 'failed' ? 'failed' : 'partial';
+}
+
+/** All findings of an examination, not only those that travel in its result. */
+export const findingCount = (result: ExaminationResult): number => result.allFindings?.count ?? result.findings.length;
+
+// ---- events ------------------------------------------------------------------------------------------------------------
+
+export function caseOpened(
+  caseId: string,
+  { target, finding, openedBy, requestedAction }: CaseRequest,
+): CaseEventDraft {
+  return {
+    kind: 'case-opened',
+    message: `case ${caseId} opened by ${openedBy} on ${target.instanceId}: ${finding.title} (${finding.type})`,
+    severity: finding.severity,
+    data: { findingId: finding.id, requestedAction },
+    notify: true,
+  };
+}
+
+/** `story` is what the phase came to; a phase that went badly is told to people at once. */
+export function phaseEnded(name: PhaseName, end: Omit<PhaseEnd, 'at'>, story?: string): CaseEventDraft {
+  const told = story ?? end.reason;
+  return {
+    kind: 'phase-ended',
+    phase: name,
+    message: `${name} ${end.outcome}${told === undefined ? '' : `: ${told}`}`,
+    notify: end.outcome === 'failed',
+  };
+}
+
+export function triageStory(facts: InstanceFacts, reasons: string[]): string {
+  const agent = facts.agent.state === 'online' ? 'online' : `unavailable (${facts.agent.reason})`;
+  const { instanceId } = facts.target;
+  return (
+    `${instanceId} is ${facts.state} with ${facts.volumes.length} volume(s), its agent ${agent}; ` + reasons.join('; ')
+  );
+}
+
+export function exhibitAcquired({ id, kind, source, sha256, sizeBytes }: Exhibit): CaseEventDraft {
+  return {
+    kind: 'exhibit-acquired',
+    phase: 'acquisition',
+    message: `${kind} of ${source} acquired, SHA-256 ${sha256}`,
+    data: { exhibit: id, sha256, sizeBytes },
+    notify: false,
+  };
+}
+
+/** Who cancels a case knows that evidence will be missing, and is not told. */
+export function evidenceMissing(item: MissingEvidence, isCancelled: boolean): CaseEventDraft {
+  return {
+    kind: 'evidence-missing',
+    phase: 'acquisition',
+    message: missingSentence(item),
+    data: { id: item.id },
+    notify: !isCancelled,
+  };
+}
+
+export function exhibitExamined(result: ExaminationResult): CaseEventDraft {
+  const found = result.findings.length > 0;
+  const severity = gravest(...result.findings.map((finding) => finding.severity));
+  return {
+    kind: 'examined',
+    phase: 'examination',
+    message:
+      `examination of ${result.exhibit} ${result.outcome}: ${findingCount(result)} finding(s)` +
+      (found ? `, the gravest ${severity}` : ''),
+    ...(found && { severity }),
+    data: { exhibit: result.exhibit },
+    notify: severity === 'high' || severity === 'critical',
+  };
+}
+
+/** A checkpoint as its events name it. */
+export interface Asked {
+  checkpoint: CheckpointName;
+  instanceId: string;
+  planHash: string;
+}
+
+const asking = (
+  kind: CaseEventDraft['kind'],
+  { checkpoint, planHash }: Asked,
+  message: string,
+  more: Record<string, unknown> = {},
+): CaseEventDraft => ({ kind, message, data: { checkpoint, planHash, ...more }, notify: true });
+
+export const consentRequested = (asked: Asked, workflowId: string, plan: unknown): CaseEventDraft =>
+  asking(
+    'consent-requested',
+    asked,
+    `${asked.checkpoint} of ${asked.instanceId} waits for a person: send signal approve or reject to workflow ` +
+      `${workflowId} with {"checkpoint":"${asked.checkpoint}","approver":"your name","reason":"why"}`,
+    { plan },
+  );
+
+const waiting = ({ checkpoint, instanceId }: Asked, seconds: number): string =>
+  `${checkpoint} of ${instanceId} has waited ${Math.floor(seconds)} seconds for a decision`;
+export const consentReminder = (asked: Asked, secondsWaited: number): CaseEventDraft =>
+  asking('consent-reminder', asked, `reminder: ${waiting(asked, secondsWaited)}`);
+export const consentEscalated = (asked: Asked, secondsWaited: number): CaseEventDraft =>
+  asking('consent-escalated', asked, `OVERDUE: ${waiting(asked, secondsWaited)}`);
+
+export function decisionTaken(decision: Decision, door: RecordedDecision['door'], planHash: string): CaseEventDraft {
+  const { checkpoint, verdict, approver } = decision;
+  const reason = decision.reason === undefined ? '' : `: ${decision.reason}`;
+  return {
+    kind: 'decision-taken',
+    message: `${checkpoint} ${verdict === 'approve' ? 'approved' : 'rejected'} by ${approver} (${door})${reason}`,
+    data: { checkpoint, verdict, approver, planHash },
+    notify: true,
+  };
+}
+
+/** A signal that could not be taken: nobody answers a signal, so the event is the answer. */
+export function messageRefused(signal: string, because: string, isLastTold: boolean): CaseEventDraft {
+  const after = isLastTold ? '; further signals that change nothing leave no event' : '';
+  return {
+    kind: signal === 'approve' || signal === 'reject' ? 'decision-refused' : 'message-refused',
+    message: `${sentence(`a signal ${signal} changed nothing: ${because}`)}${after}`,
+    notify: false,
+  };
+}
+
+export function instanceContained(result: ContainmentResult, instanceId: string): CaseEventDraft {
+  const open = interfacesNotIsolated(result).map((one) => one.networkInterfaceId);
+  return {
+    kind: 'contained',
+    phase: 'containment',
+    message:
+      result.outcome === 'isolated'
+        ? `${instanceId} is isolated, verified at ${result.verifiedAt}`
+        : `${instanceId} is NOT fully isolated: ${open.join(', ')}`,
+    data: { outcome: result.outcome },
+    notify: true,
+  };
+}
+
+export function findingJoined({ id, title, type, severity }: Finding): CaseEventDraft {
+  return {
+    kind: 'finding-joined',
+    message: `a further finding joined the case: ${title} (${type})`,
+    severity,
+    data: { findingId: id },
+    notify: true,
+  };
+}
+
+export function caseCancelled(caseId: string): CaseEventDraft {
+  return { kind: 'cancelled', message: `case ${caseId} was cancelled`, notify: true };
+}
+
+export function caseClosed(outcome: CaseOutcome, severity: Severity): CaseEventDraft {
+  const { caseId, exhibits, missing, examinations, report } = outcome;
+  const findings = examinations.reduce((sum, result) => sum + findingCount(result), 0);
+  return {
+    kind: 'case-closed',
+    message:
+      `case ${caseId} closed: ${outcome.outcome}, ${exhibits.length} exhibit(s), ${missing.length} missing, ` +
+      `${findings} finding(s)`,
+    severity,
+    data: { outcome: outcome.outcome, ...(report && { report }) },
+    notify: true,
+  };
+}

@@ -1,0 +1,69 @@
+import type { InstanceTarget } from './target';
+
+/** Who controls the key of a volume or snapshot, and whether the forensics account may use it. */
+export interface KeyFacts {
+  keyArn: string;
+  /** `AWS` is the account's default key aws/ebs: snapshots under it can never be shared (EBS User Guide). */
+  manager: 'AWS' | 'CUSTOMER';
+  enabled: boolean;
+  /** The key's policy or a grant lets the forensics account use it. */
+  usableByForensics: boolean;
+}
+
+export interface VolumeFacts {
+  volumeId: string;
+  /** Device name in the block device mapping, e.g. `/dev/xvda`. */
+  device: string;
+  root: boolean;
+  sizeGiB: number;
+  availabilityZone: string;
+  deleteOnTermination: boolean;
+  /** Absent for an unencrypted volume. */
+  key?: KeyFacts;
+}
+
+export interface NetworkInterfaceFacts {
+  networkInterfaceId: string;
+  vpcId: string;
+  subnetId: string;
+  /** Security groups as they were at triage, sorted: what a release restores. */
+  groups: string[];
+  privateIpAddresses: string[];
+  publicIpAddresses: string[];
+  ipv6Addresses: string[];
+}
+
+/** What the SSM agent on the instance is worth to us right now. */
+export type AgentState =
+  | { state: 'online'; platform: 'Linux' | 'Windows' | 'macOS'; platformName: string; platformVersion: string }
+  | { state: 'unavailable'; reason: string };
+
+/** The attributes that protection changes, as they were before it. */
+export interface ProtectionFacts {
+  apiTerminationDisabled: boolean;
+  apiStopDisabled: boolean;
+  shutdownBehavior: 'stop' | 'terminate';
+}
+
+/** Everything that triage read about the instance; the base of every later decision and of the undo. */
+export interface InstanceFacts {
+  target: InstanceTarget;
+  /** ISO 8601; when it was read. */
+  readAt: string;
+  state: 'pending' | 'running' | 'stopping' | 'stopped' | 'shutting-down' | 'terminated';
+  instanceType: string;
+  /** From DescribeInstanceTypes; the size of a full memory image. */
+  memoryMiB: number;
+  architecture: string;
+  imageId: string;
+  launchTime: string;
+  availabilityZone: string;
+  tags: Record<string, string>;
+  volumes: VolumeFacts[];
+  networkInterfaces: NetworkInterfaceFacts[];
+  instanceProfileArn?: string;
+  agent: AgentState;
+  protection: ProtectionFacts;
+  /** What could not be read and what stands in for it is not known; one sentence each. Absent when all was read. */
+  unreadable?: string[];
+}

@@ -1,0 +1,212 @@
+/**
+ * What each role may do: one purpose, one role. Containment cannot read evidence, acquisition cannot contain, triage
+ * changes nothing. Resource scopes that AWS offers for an action are used; where AWS offers none it stands as `*`.
+ * Source of actions and scopes: Service Authorization Reference. Not yet tried on AWS itself.
+ */
+export interface PolicyDocument {
+  Version: '2012-10-17';
+  Statement: {
+    Sid?: string;
+    Effect: 'Allow' | 'Deny';
+    Action: string[];
+    Resource: string[];
+    Condition?: Record<string, Record<string, string | string[]>>;
+  }[];
+}
+
+const policy = (...Statement: PolicyDocument['Statement']): PolicyDocument => ({ Version: '2012-10-17', Statement });
+
+export interface PolicyScope {
+  memberAccountId: string;
+  forensicsAccountId: string;
+  region: string;
+}
+
+export const triagePolicy = (_scope: PolicyScope): PolicyDocument =>
+  policy({
+    Effect: 'Allow',
+    Action: [
+      'ec2:DescribeInstances',
+      'ec2:DescribeInstanceAttribute',
+      'ec2:DescribeInstanceTypes',
+      'ec2:DescribeVolumes',
+      'ec2:DescribeNetworkInterfaces',
+      'kms:DescribeKey',
+      'ssm:DescribeInstanceInformation',
+    ],
+    Resource: ['*'],
+  });
+
+export const acquirePolicy = ({ memberAccountId, forensicsAccountId, region }: PolicyScope): PolicyDocument =>
+  policy(
+    {
+      Sid: 'Look',
+      Effect: 'Allow',
+      Action: [
+        'ec2:DescribeInstances',
+        'ec2:DescribeInstanceAttribute',
+        'ec2:DescribeSnapshots',
+        'ec2:DescribeSnapshotAttribute',
+        'ec2:DescribeLockedSnapshots',
+        'ec2:DescribeVolumes',
+        'kms:DescribeKey',
+        'ssm:DescribeInstanceInformation',
+        'ssm:ListCommands',
+        'ssm:ListCommandInvocations',
+        'ssm:GetCommandInvocation',
+      ],
+      Resource: ['*'],
+    },
+    {
+      Sid: 'Protect',
+      Effect: 'Allow',
+      Action: ['ec2:ModifyInstanceAttribute'],
+      Resource: [
+        `arn:aws:ec2:${region}:${memberAccountId}:instance/*`,
+        `arn:aws:ec2:${region}:${memberAccountId}:volume/*`,
+      ],
+      // This action also changes security groups and user data; protection needs none of that.
+      Condition: {
+        'ForAnyValue:StringEquals': {
+          'ec2:Attribute': [
+            'DisableApiTermination',
+            'DisableApiStop',
+            'InstanceInitiatedShutdownBehavior',
+            'BlockDeviceMapping',
+          ],
+        },
+      },
+    },
+    {
+      Sid: 'Snapshot',
+      Effect: 'Allow',
+      Action: [
+        'ec2:CreateSnapshots',
+        // A volume that was detached meanwhile is no part of CreateSnapshots.
+        'ec2:CreateSnapshot',
+        'ec2:CopySnapshot',
+        'ec2:CreateTags',
+        'ec2:LockSnapshot',
+        'ec2:ModifySnapshotAttribute',
+      ],
+      Resource: [
+        `arn:aws:ec2:${region}::snapshot/*`,
+        `arn:aws:ec2:${region}:${memberAccountId}:volume/*`,
+        `arn:aws:ec2:${region}:${memberAccountId}:instance/*`,
+      ],
+    },
+    {
+      Sid: 'ReadBlocks',
+      Effect: 'Allow',
+      Action: ['ebs:ListSnapshotBlocks', 'ebs:GetSnapshotBlock'],
+      Resource: [`arn:aws:ec2:${region}::snapshot/*`],
+    },
+    {
+      Sid: 'UseKeysThroughEbs',
+      Effect: 'Allow',
+      Action: [
+        'kms:CreateGrant',
+        'kms:Decrypt',
+        'kms:GenerateDataKeyWithoutPlaintext',
+        'kms:ReEncryptFrom',
+        'kms:ReEncryptTo',
+      ],
+      Resource: [`arn:aws:kms:${region}:${memberAccountId}:key/*`],
+    },
+    {
+      Sid: 'CommandTheSuspect',
+      Effect: 'Allow',
+      Action: ['ssm:SendCommand'],
+      Resource: [
+        `arn:aws:ssm:${region}:${forensicsAccountId}:document/Forensics-*`,
+        `arn:aws:ec2:${region}:${memberAccountId}:instance/*`,
+      ],
+    },
+    { Sid: 'StopCommands', Effect: 'Allow', Action: ['ssm:CancelCommand'], Resource: ['*'] },
+  );
+
+export const containPolicy = ({ memberAccountId, region }: PolicyScope): PolicyDocument =>
+  policy(
+    {
+      Sid: 'Look',
+      Effect: 'Allow',
+      Action: [
+        'ec2:DescribeInstances',
+        'ec2:DescribeNetworkInterfaces',
+        'ec2:DescribeSecurityGroups',
+        'ec2:DescribeVpcs',
+      ],
+      Resource: ['*'],
+    },
+    {
+      Sid: 'Isolate',
+      Effect: 'Allow',
+      Action: [
+        'ec2:ModifyNetworkInterfaceAttribute',
+        'ec2:CreateSecurityGroup',
+        'ec2:CreateTags',
+        'ec2:AuthorizeSecurityGroupIngress',
+        'ec2:AuthorizeSecurityGroupEgress',
+        'ec2:RevokeSecurityGroupIngress',
+        'ec2:RevokeSecurityGroupEgress',
+      ],
+      Resource: [
+        `arn:aws:ec2:${region}:${memberAccountId}:network-interface/*`,
+        `arn:aws:ec2:${region}:${memberAccountId}:security-group/*`,
+        `arn:aws:ec2:${region}:${memberAccountId}:vpc/*`,
+      ],
+    },
+  );
+
+/** Who may assume a member role: the forensics account's worker, and only with the external id. */
+export function trustPolicy(principalArn: string, externalId: string): object {
+  return {
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Effect: 'Allow',
+        Principal: { AWS: principalArn },
+        Action: 'sts:AssumeRole',
+        Condition: { StringEquals: { 'sts:ExternalId': externalId } },
+      },
+    ],
+  };
+}
+
+/** Policy of the member account's key for sharing: the forensics account may use it for snapshots, not administer it. */
+export function sharingKeyPolicy({ memberAccountId, forensicsAccountId }: PolicyScope): object {
+  const forensics = { AWS: `arn:aws:iam::${forensicsAccountId}:root` };
+  return {
+    Version: '2012-10-17',
+    Statement: [
+      {
+        Sid: 'OwnAccount',
+        Effect: 'Allow',
+        Principal: { AWS: `arn:aws:iam::${memberAccountId}:root` },
+        Action: 'kms:*',
+        Resource: '*',
+      },
+      {
+        Sid: 'ForensicsUses',
+        Effect: 'Allow',
+        Principal: forensics,
+        Action: [
+          'kms:DescribeKey',
+          'kms:Decrypt',
+          'kms:ReEncryptFrom',
+          'kms:ReEncryptTo',
+          'kms:GenerateDataKeyWithoutPlaintext',
+        ],
+        Resource: '*',
+      },
+      {
+        Sid: 'ForensicsGrantsToEbs',
+        Effect: 'Allow',
+        Principal: forensics,
+        Action: ['kms:CreateGrant'],
+        Resource: '*',
+        Condition: { Bool: { 'kms:GrantIsForAWSResource': 'true' } },
+      },
+    ],
+  };
+}

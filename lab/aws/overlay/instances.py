@@ -1,0 +1,196 @@
+"""Instances: idempotent launches, protections, attributes one by one, disks of the image."""
+
+import copy
+import threading
+
+from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import camelcase_to_underscores
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociationBackend
+from moto.ec2.models.instances import Instance, InstanceBackend
+from moto.ec2.responses import EC2Response
+from moto.ec2.utils import parse_user_data
+
+from .support import patch
+
+_tokens = {}
+_tokens_lock = threading.Lock()
+
+
+def run_instances_action(original, self):
+    token = self._get_param("ClientToken")
+    if not token:
+        return launch(original, self)
+    key = (self.current_account, self.region, token)
+    asked = {name: self._get_param(name) for name in ("ImageId", "InstanceType", "SubnetId", "MaxCount")}
+    with _tokens_lock:
+        if key in _tokens:
+            before, result = _tokens[key]
+            if before != asked:
+                raise EC2ClientError(
+                    "IdempotentParameterMismatch", "The client token was used before with different parameters."
+                )
+            return ActionResult(result)
+        result = launch(original, self)
+        _tokens[key] = (asked, result.result)
+        return result
+
+
+def launch(original, self):
+    image_id = self._get_param("ImageId")
+    if image_id and not self._get_param("LaunchTemplate") and image_id not in self.ec2_backend.amis:
+        raise EC2ClientError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
+    result = original(self)
+    protected = self._get_bool_param("DisableApiTermination", False)
+    for instance in result.result.instances:
+        instance.disable_api_termination = protected
+        instance.disable_api_stop = bool(instance.disable_api_stop)
+        for interface in instance.nics.values():
+            given = [nic.get("NetworkInterfaceId") for nic in self._get_param("NetworkInterfaces", [])]
+            # An interface that the launch makes goes with its instance; one that was there before stays.
+            if interface.id not in given:
+                interface.delete_on_termination = True
+    return result
+
+
+def block_device_mapping(original, self):
+    """Disks of a launch: the image's, each replaced by the request's for the same device."""
+    asked = original(self)
+    image = self.ec2_backend.amis.get(self._get_param("ImageId"))
+    registered = getattr(image, "registered_devices", None)
+    root = image.root_device_name if image is not None else "/dev/sda1"
+    devices = {}
+    for mapping in registered or []:
+        devices[mapping["DeviceName"]] = {"DeviceName": mapping["DeviceName"], "Ebs": dict(mapping.get("Ebs", {}))}
+    for mapping in asked:
+        given = {name: value for name, value in mapping["Ebs"].items() if value not in (None, False)}
+        before = devices.get(mapping["DeviceName"], {}).get("Ebs", {})
+        devices[mapping["DeviceName"]] = {**mapping, "Ebs": {**before, **given}}
+    stated = {
+        mapping.get("DeviceName"): mapping.get("Ebs", {}).get("DeleteOnTermination")
+        for mapping in self._get_param("BlockDeviceMappings", [])
+    }
+    for device, mapping in devices.items():
+        if device == root and stated.get(device) is None:
+            mapping["Ebs"].setdefault("DeleteOnTermination", True)
+        if stated.get(device) is not None:
+            mapping["Ebs"]["DeleteOnTermination"] = stated[device]
+        mapping.setdefault("NoDevice", None)
+    return list(devices.values())
+
+
+# ---- attributes
+
+BOOLEANS = ("DisableApiTermination", "DisableApiStop", "SourceDestCheck", "EbsOptimized", "EnaSupport")
+STRINGS = ("InstanceType", "InstanceInitiatedShutdownBehavior", "Kernel", "Ramdisk", "UserData")
+
+
+def modify_instance_attribute(original, self):
+    """One attribute a call, as EC2 wants it. moto takes an unknown one for an empty list of security groups."""
+    instance_id = self._get_param("InstanceId")
+    instance = self.ec2_backend.get_instance(instance_id)
+    for name in BOOLEANS + STRINGS:
+        value = self._get_param(f"{name}.Value")
+        if value is None and isinstance(self._get_param(name), (str, bool)):
+            value = self._get_param(name)
+        if value is None:
+            continue
+        if name in BOOLEANS:
+            value = str(value).lower() == "true"
+        elif name == "InstanceInitiatedShutdownBehavior" and value not in ("stop", "terminate"):
+            raise EC2ClientError("InvalidParameterValue", f"Value ({value}) for parameter {name} is invalid.")
+        elif name == "UserData":
+            value = parse_user_data(value)
+        self.error_on_dryrun()
+        setattr(instance, camelcase_to_underscores(name), value)
+        return EmptyResult()
+    for mapping in self._get_param("BlockDeviceMappings", []):
+        if mapping.get("DeviceName") not in instance.block_device_mapping:
+            raise EC2ClientError(
+                "InvalidInstanceAttributeValue", f"No device is currently mapped at {mapping.get('DeviceName')}"
+            )
+    if self._get_param("Groups") or self._get_param("BlockDeviceMappings") or self._get_param("Attribute"):
+        return original(self)
+    raise EC2ClientError("InvalidParameterCombination", "No attributes specified.")
+
+
+def terminate_instances(original, self, instance_ids):
+    """All or none: EC2 terminates nothing when one of the instances is protected. Terminating again is no error."""
+    instances = self.get_multi_instances_by_id(instance_ids)
+    for instance in instances:
+        if instance.disable_api_termination:
+            raise EC2ClientError(
+                "OperationNotPermitted",
+                f"The instance '{instance.id}' may not be terminated. Modify its 'disableApiTermination' instance "
+                "attribute and try again.",
+            )
+    return original(self, instance_ids)
+
+
+def terminate(original, self):
+    if self.state == "terminated":
+        return copy.copy(self._state)
+    interfaces = dict(self.nics)
+    previous = original(self)
+    for index, interface in interfaces.items():
+        if not interface.delete_on_termination and interface.id in self.ec2_backend.enis:
+            self.detach_eni(interface)
+        elif interface.id not in self.ec2_backend.enis:
+            interface.instance = None
+            self.nics.pop(index, None)
+    return previous
+
+
+def stop_instances(original, self, instance_ids):
+    for instance in self.get_multi_instances_by_id(instance_ids):
+        if instance.state == "terminated":
+            raise EC2ClientError(
+                "IncorrectInstanceState",
+                f"This instance '{instance.id}' is not in a state from which it can be stopped.",
+            )
+    return original(self, instance_ids)
+
+
+def start_instances(original, self, instance_ids):
+    for instance in self.get_multi_instances_by_id(instance_ids):
+        if instance.state == "terminated":
+            raise EC2ClientError(
+                "IncorrectInstanceState",
+                f"The instance '{instance.id}' is not in a state from which it can be started.",
+            )
+    return original(self, instance_ids)
+
+
+def replace_profile(original, self, association_id, iam_instance_profile_name=None, iam_instance_profile_arn=None):
+    """moto changes the association and leaves the instance showing its old profile."""
+    association = original(self, association_id, iam_instance_profile_name, iam_instance_profile_arn)
+    profile = association.iam_instance_profile
+    association.instance.iam_instance_profile = {"Arn": profile.arn, "Id": profile.id}
+    return association
+
+
+patch(
+    EC2Response,
+    run_instances=run_instances_action,
+    _parse_block_device_mapping=block_device_mapping,
+    modify_instance_attribute=modify_instance_attribute,
+)
+patch(
+    InstanceBackend,
+    terminate_instances=terminate_instances,
+    stop_instances=stop_instances,
+    start_instances=start_instances,
+)
+patch(Instance, terminate=terminate)
+patch(IamInstanceProfileAssociationBackend, replace_iam_instance_profile_association=replace_profile)
+
+
+def of_first_interface(name, without):
+    """moto reads addresses from the first interface, which a terminated instance has no more."""
+    original = getattr(Instance, name).fget
+    return property(lambda instance: original(instance) if 0 in instance.nics else without)
+
+
+for attribute in ("private_ip", "private_ip_address", "public_ip", "public_ip_address"):
+    setattr(Instance, attribute, of_first_interface(attribute, None))
+Instance.private_dns_name = of_first_interface("private_dns_name", "")

@@ -1,0 +1,77 @@
+import path from 'node:path';
+
+import { agentEnvironment, agentSettings, hostName } from './agent-settings';
+import type { EmulatedInstance } from './emulated-instance';
+import type { InstanceContext, InstanceRunner } from './instance-runner';
+import { SandboxBay, VolumeSet } from './instance-volumes';
+import { type RunningSandbox, startSandbox } from './sandbox-namespaces';
+
+export interface SandboxOptions {
+  /** Tool folder of the forensic image, for instances with tag lab:image=forensic. */
+  forensicTools?: string;
+  /** Further host folders that must be visible inside: where Python lives. */
+  visible?: string[];
+  /** A memory image that instances of kind `fixture` can read, named by LAB_FIXTURE_MEMORY. */
+  fixtureMemory?: string;
+}
+
+const FIXTURES_INSIDE = '/opt/lab-fixtures';
+
+/**
+ * Runs an instance in namespaces of its own, with a writable overlay of this machine's system as its disk.
+ * The overlay is kept while the instance is stopped, as EC2 keeps a root volume, and dropped with the instance.
+ */
+export class SandboxRunner implements InstanceRunner {
+  private sandbox: RunningSandbox | undefined;
+  private bay: SandboxBay | undefined;
+  private volumes: VolumeSet | undefined;
+
+  constructor(private readonly options: SandboxOptions) {}
+
+  async start(instance: EmulatedInstance, context: InstanceContext): Promise<void> {
+    const agent = agentSettings(instance);
+    const forensic = instance.tags['lab:image'] === 'forensic';
+    if (forensic && this.options.forensicTools === undefined) {
+      throw new Error(`${instance.instanceId} asks for the forensic image, whose tools are not set up in this lab`);
+    }
+    const environment: Record<string, string> = {
+      ...agentEnvironment(instance, context),
+      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: '/root',
+    };
+    const memory = this.options.fixtureMemory;
+    if (memory !== undefined) environment.LAB_FIXTURE_MEMORY = path.join(FIXTURES_INSIDE, path.basename(memory));
+    const sandbox = await startSandbox({
+      instanceId: instance.instanceId,
+      stateFolder: context.stateFolder,
+      instanceFolder: context.instanceFolder,
+      hostname: hostName(instance),
+      volumesReadOnly: instance.tags['lab:volumes'] === 'read-only',
+      visible: [path.dirname(process.execPath), ...(this.options.visible ?? [])],
+      ...(forensic && this.options.forensicTools ? { forensicTools: this.options.forensicTools } : {}),
+      ...(memory !== undefined ? { fixtures: path.dirname(memory) } : {}),
+      ...(agent.runs ? { agentFile: context.agentFile } : {}),
+      agentDelaySeconds: agent.delaySeconds,
+      agentEnvironment: environment,
+    });
+    this.sandbox = sandbox;
+    this.bay = new SandboxBay(sandbox.devFolder, sandbox.filesFolder);
+    this.volumes = new VolumeSet(this.bay, context.stateFolder);
+    await this.volumes.follow(instance);
+  }
+
+  async update(instance: EmulatedInstance): Promise<void> {
+    await this.volumes?.follow(instance);
+  }
+
+  async stop(): Promise<void> {
+    // The sandbox first: a loop device that a document holds open could not be detached.
+    await this.sandbox?.stop();
+    this.sandbox = undefined;
+    await this.volumes?.detachAll();
+  }
+
+  notEnforced(): string[] {
+    return this.bay?.notEnforced() ?? [];
+  }
+}

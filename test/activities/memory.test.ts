@@ -1,0 +1,367 @@
+/* eslint-disable @typescript-eslint/unbound-method -- activities are closures; a worker takes them one by one too */
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import {
+  GetObjectCommand,
+  GetObjectRetentionCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+} from '@aws-sdk/client-s3';
+import { ListCommandsCommand } from '@aws-sdk/client-ssm';
+import { StopInstancesCommand } from '@aws-sdk/client-ec2';
+import { AwsClients } from '../../activities/aws/clients';
+import { MANIFEST_RENEWAL } from '../../activities/manifests';
+import { createMemoryActivities } from '../../activities/memory';
+import type { ForensicsConfig } from '../../activities/config';
+import type { MemoryActivities, MemoryCapture, MemoryCaptureReport } from '../../activities/types';
+import type { InstanceFacts } from '../../domain/instance-facts';
+import { LAB_ACCOUNTS, LAB_REGION } from '../../lab/config';
+import { loadDocuments } from '../../ssm-documents/documents';
+import { activityEnvironment, type CommandLab, MIB, runActivity, startCommandLab } from './command-lab';
+import { startExpiringUrls } from './expiring-urls';
+import { BANNER, memoryImage, noise, sha256 } from './memory-fixture';
+
+let lab: CommandLab;
+let instanceId: string;
+let image: Buffer;
+let goodTool: ForensicsConfig['memoryTool'];
+
+/** Stands where AVML stands: writes a file to the stream that it is given. */
+const toolThatWrites = (file: string): string => `#!/bin/sh\n[ "$1" = acquire ] && exec cat '${file}' >"$2"\n`;
+
+beforeAll(async () => {
+  lab = await startCommandLab();
+  const document = loadDocuments().find(({ key }) => key === 'acquireMemoryLinux')!;
+  lab.config.documents.acquireMemoryLinux = await lab.publish(document.name, document.content);
+  image = memoryImage(4 * MIB);
+  const file = path.join(lab.folder, 'memory.lime');
+  await writeFile(file, image);
+  goodTool = await lab.putTool(toolThatWrites(file));
+  instanceId = await lab.runInstance('member');
+  await lab.startAgent(instanceId, 'member', { FORENSICS_MANIFEST_INTERVAL: '1' });
+});
+afterAll(() => lab.stop());
+
+const activities = (memoryTool = goodTool): MemoryActivities =>
+  createMemoryActivities({ config: { ...lab.config, memoryTool }, clients: lab.clients });
+
+function facts(changes: Partial<InstanceFacts> = {}): InstanceFacts {
+  return {
+    target: { accountId: LAB_ACCOUNTS.member, region: LAB_REGION, instanceId },
+    readAt: '2026-11-22T07:30:00.000Z',
+    state: 'running',
+    instanceType: 't3.small',
+    memoryMiB: 16,
+    architecture: 'x86_64',
+    imageId: 'ami-1',
+    launchTime: '2026-11-22T07:00:00.000Z',
+    availabilityZone: `${LAB_REGION}a`,
+    tags: {},
+    volumes: [],
+    networkInterfaces: [],
+    agent: { state: 'online', platform: 'Linux', platformName: 'Debian', platformVersion: '12' },
+    protection: { apiTerminationDisabled: false, apiStopDisabled: false, shutdownBehavior: 'stop' },
+    ...changes,
+  };
+}
+
+let cases = 0;
+const newCase = (): string => `${instanceId}-20261122t0730${String(cases++).padStart(2, '0')}z`;
+
+const start = (caseId: string, memory = activities(), attempt = 1, changes: Partial<InstanceFacts> = {}) =>
+  runActivity(memory.startMemoryCapture, { caseId, facts: facts(changes), deadlineSeconds: 60 }, attempt);
+
+async function follow(caseId: string, capture: MemoryCapture, memory = activities()) {
+  const { environment, heartbeats } = activityEnvironment();
+  const { target } = facts();
+  const run = () => memory.awaitMemoryCapture({ caseId, target, capture });
+  const report = await environment.run<[], MemoryCaptureReport, typeof run>(run);
+  return { report, heartbeats };
+}
+
+function seal(caseId: string, capture: MemoryCapture, report: MemoryCaptureReport) {
+  const { target } = facts();
+  return runActivity(activities().sealMemoryImage, { caseId, target, capture, report, retentionDays: 30 });
+}
+
+const commandsOf = async (caseId: string) => {
+  const { Commands } = await lab.runCommand('member').send(new ListCommandsCommand({ InstanceId: instanceId }));
+  return Commands!.filter((command) => command.Comment!.startsWith(`${caseId}/`));
+};
+
+const stagedKeys = async (caseId: string): Promise<string[]> => {
+  const { Contents } = await lab.aws.forensics.s3.send(
+    new ListObjectsV2Command({ Bucket: lab.config.buckets.staging, Prefix: caseId }),
+  );
+  return (Contents ?? []).map((object) => object.Key!);
+};
+
+const openUploads = async (caseId: string): Promise<number> => {
+  const { Uploads } = await lab.aws.forensics.s3.send(
+    new ListMultipartUploadsCommand({ Bucket: lab.config.buckets.staging, Prefix: caseId }),
+  );
+  return (Uploads ?? []).length;
+};
+
+async function bytesOf(bucket: string, key: string): Promise<Buffer> {
+  const { Body } = await lab.aws.forensics.s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+  return Buffer.from(await Body!.transformToByteArray());
+}
+
+describe('memory of a running instance', () => {
+  it('is streamed by the real document, verified, and locked away as an exhibit', async () => {
+    const caseId = newCase();
+    const capture = await start(caseId);
+    const { report, heartbeats } = await follow(caseId, capture);
+    expect(report).toEqual({
+      sha256: sha256(image),
+      sizeBytes: image.length,
+      parts: Math.ceil(image.length / 5 / MIB),
+    });
+
+    const exhibit = await seal(caseId, capture, report);
+    const key = `cases/${caseId}/memory/memory.lime`;
+    expect(exhibit).toMatchObject({
+      id: 'memory',
+      kind: 'memory',
+      source: instanceId,
+      sha256: sha256(image),
+      sizeBytes: image.length,
+      location: { s3: { bucket: lab.config.buckets.evidence, key, versionId: expect.any(String) } },
+      acquiredAt: capture.startedAt,
+      tool: { name: 'test-tool', version: '1.0', sha256: goodTool.sha256 },
+    });
+    expect(exhibit.notes.join('\n')).toContain(BANNER);
+    expect((await bytesOf(lab.config.buckets.evidence, key)).equals(image)).toBe(true);
+    const { Retention } = await lab.aws.forensics.s3.send(
+      new GetObjectRetentionCommand({ Bucket: lab.config.buckets.evidence, Key: key }),
+    );
+    expect(Retention!.Mode).toBe('GOVERNANCE');
+    const days = (Retention!.RetainUntilDate!.getTime() - Date.now()) / 86_400_000;
+    expect(days).toBeGreaterThan(29.9);
+    expect(days).toBeLessThan(30.1);
+    const head = await lab.aws.forensics.s3.send(
+      new HeadObjectCommand({ Bucket: lab.config.buckets.evidence, Key: key }),
+    );
+    expect(head.SSEKMSKeyId).toBe(lab.config.evidenceKeyArn);
+    expect(await stagedKeys(caseId)).not.toContain(`${caseId}/memory/memory.lime`);
+
+    // An attempt that runs again after success tells the same and makes no second version.
+    expect(await seal(caseId, capture, report)).toEqual(exhibit);
+    await runActivity(activities().abandonMemoryCapture, {
+      caseId,
+      target: facts().target,
+      capture,
+    });
+    expect((await bytesOf(lab.config.buckets.evidence, key)).equals(image)).toBe(true);
+
+    // No bearer URL and no credential anywhere but in the one parameter of the command.
+    const told = JSON.stringify([capture, report, exhibit, heartbeats]);
+    expect(told).not.toMatch(/https?:|X-Amz|Signature/i);
+    const { accessKeyId, secretAccessKey, sessionToken } = lab.aws.forensics.credentials;
+    const commands = await commandsOf(caseId);
+    expect(commands).toHaveLength(1);
+    const parameters = commands[0]!.Parameters!;
+    expect(Object.keys(parameters).sort()).toEqual(['CaseId', 'ExecutionTimeout', 'ManifestUrl']);
+    const text = JSON.stringify(parameters);
+    expect(text.match(/X-Amz-Signature/g)).toHaveLength(1);
+    expect(parameters.ManifestUrl![0]).toMatch(/x-id=GetObject/);
+    expect(parameters.ManifestUrl![0]).toMatch(/X-Amz-Expires=900\b/);
+    expect(text).not.toContain(secretAccessKey);
+    expect(told).not.toContain(accessKeyId);
+    if (sessionToken !== undefined) expect(told).not.toContain(sessionToken);
+  });
+
+  it('is commanded once, whatever number of attempts the start took', async () => {
+    const caseId = newCase();
+    const first = await start(caseId);
+    const again = await start(caseId, activities(), 2);
+    expect(again).toEqual(first);
+    expect(await commandsOf(caseId)).toHaveLength(1);
+    expect(await openUploads(caseId)).toBeLessThanOrEqual(1);
+    await follow(caseId, first);
+    await runActivity(activities().abandonMemoryCapture, { caseId, target: facts().target });
+    expect(await openUploads(caseId)).toBe(0);
+  });
+
+  it('gets part URLs by the batch: the first manifest has 64, and names where the next ones will be', async () => {
+    const caseId = newCase();
+    const capture = await start(caseId, activities(), 1, { memoryMiB: 512 });
+    expect(capture.upload.partCount).toBe(Math.ceil((512 * 1.05 + 64) / 5));
+    await follow(caseId, capture);
+    const { staging } = lab.config.buckets;
+    const first = (await bytesOf(staging, `${caseId}/memory/manifests/first.txt`)).toString();
+    expect(first.match(/^part \d+ /gm)).toHaveLength(64);
+    expect(first.match(/^tool test-tool 1\.0 [0-9a-f]{64} http/gm)).toHaveLength(1);
+    expect(/^next (\S+)$/m.exec(first)?.[1]).toContain(`${caseId}/memory/manifests/renewed.txt`);
+    expect(first).toMatch(/X-Amz-Expires=3600/);
+    expect(first).not.toMatch(/checksum/i);
+    const put = /^part 64 (\S+)$/m.exec(first)![1]!;
+    expect((await fetch(put, { method: 'PUT', body: noise(1000, 'part') })).status).toBe(200);
+    await runActivity(activities().abandonMemoryCapture, {
+      caseId,
+      target: facts().target,
+      capture,
+    });
+    expect(await openUploads(caseId)).toBe(0);
+  });
+
+  it('of many batches arrives whole: each manifest is there when the suspect needs it', async () => {
+    const caseId = newCase();
+    const large = memoryImage(14 * MIB);
+    const file = path.join(lab.folder, 'large.lime');
+    await writeFile(file, large);
+    const memory = createMemoryActivities({
+      config: { ...lab.config, memoryTool: await lab.putTool(toolThatWrites(file)) },
+      clients: lab.clients,
+      renewal: { ...MANIFEST_RENEWAL, parts: 2 },
+    });
+    const capture = await start(caseId, memory);
+    const { report } = await follow(caseId, capture, memory);
+    expect(report).toMatchObject({ sha256: sha256(large), parts: 9 });
+
+    // The last window begins at or before the part that needed it: eight parts came from later manifests than the first.
+    const { staging } = lab.config.buckets;
+    const numbers = async (edition: string): Promise<number[]> => {
+      const text = (await bytesOf(staging, `${caseId}/memory/manifests/${edition}.txt`)).toString();
+      return [...text.matchAll(/^part (\d+) /gm)].map((match) => Number(match[1]));
+    };
+    expect(await numbers('first')).toEqual([1, 2]);
+    const last = await numbers('renewed');
+    expect(last).toHaveLength(2);
+    expect(last[0]).toBeGreaterThanOrEqual(8);
+    const exhibit = await seal(caseId, capture, report);
+    expect(exhibit).toMatchObject({ sha256: sha256(large), sizeBytes: large.length });
+  }, 120_000);
+
+  it('of a suspect that is slower than its URLs live arrives whole', async () => {
+    const urls = await startExpiringUrls(lab.aws.emulator.url);
+    const endpoint = process.env.AWS_ENDPOINT_URL;
+    process.env.AWS_ENDPOINT_URL = urls.url;
+    const clients = new AwsClients(lab.config);
+    try {
+      const caseId = newCase();
+      const file = path.join(lab.folder, 'memory.lime');
+      const slow = `#!/bin/sh\n{ head -c ${5 * MIB}; sleep 8; head -c ${5 * MIB}; sleep 4; cat; } <'${file}' >"$2"\n`;
+      const memoryTool = await lab.putTool(slow);
+      const memory = createMemoryActivities({
+        config: { ...lab.config, memoryTool },
+        clients,
+        renewal: { urlSeconds: 5, everyMs: 1_000, parts: 64 },
+      });
+      const capture = await start(caseId, memory);
+      const { report } = await follow(caseId, capture, memory);
+      expect(report).toMatchObject({ sha256: sha256(image), parts: 3 });
+      const first = await bytesOf(lab.config.buckets.staging, `${caseId}/memory/manifests/first.txt`);
+      const expired = /^part 3 (\S+)$/m.exec(first.toString())![1]!;
+      expect((await fetch(expired, { method: 'PUT', body: 'late' })).status).toBe(403);
+      expect(await seal(caseId, capture, report)).toMatchObject({ sha256: sha256(image) });
+    } finally {
+      process.env.AWS_ENDPOINT_URL = endpoint;
+      clients.destroy();
+      await urls.stop();
+    }
+  }, 120_000);
+
+  it('goes on with an attempt that takes over: it renews what the lost one left', async () => {
+    const caseId = newCase();
+    const capture = await start(caseId);
+    const { report } = await follow(caseId, { ...capture, startedAt: '2026-11-22T07:00:00.000Z' });
+    expect(report.sha256).toBe(sha256(image));
+    const renewed = await bytesOf(lab.config.buckets.staging, `${caseId}/memory/manifests/renewed.txt`);
+    expect(renewed.toString()).not.toMatch(/^tool /m);
+    expect(renewed.toString()).toMatch(/^next \S+renewed\.txt/m);
+    await runActivity(activities().abandonMemoryCapture, { caseId, target: facts().target, capture });
+  });
+});
+
+describe('a memory image that is not what it should be', () => {
+  it('fails with EvidenceMismatch when the digests differ, and keeps everything', async () => {
+    const caseId = newCase();
+    const capture = await start(caseId);
+    const { report } = await follow(caseId, capture);
+    const wrong = { ...report, sha256: createHash('sha256').update('something else').digest('hex') };
+    await expect(seal(caseId, capture, wrong)).rejects.toMatchObject({
+      type: 'EvidenceMismatch',
+      nonRetryable: true,
+      message: expect.stringContaining(wrong.sha256),
+    });
+    const { staging, evidence } = lab.config.buckets;
+    expect((await bytesOf(staging, `${caseId}/memory/memory.lime`)).equals(image)).toBe(true);
+    expect((await bytesOf(evidence, `cases/${caseId}/memory/rejected/memory.lime`)).equals(image)).toBe(true);
+    await expect(bytesOf(evidence, `cases/${caseId}/memory/memory.lime`)).rejects.toThrow();
+  });
+
+  it('fails with EvidenceUnusable when it is no LiME image', async () => {
+    const caseId = newCase();
+    const file = path.join(lab.folder, 'noise');
+    await writeFile(file, noise(300_000, 'no image'));
+    const memory = activities(await lab.putTool(toolThatWrites(file)));
+    const capture = await start(caseId, memory);
+    const { report } = await follow(caseId, capture, memory);
+    await expect(seal(caseId, capture, report)).rejects.toMatchObject({
+      type: 'EvidenceUnusable',
+      nonRetryable: true,
+      message: expect.stringMatching(/no LiME range header.*rejected\/memory\.lime/),
+    });
+  });
+
+  it('fails with EvidenceUnusable when nothing ever arrived', async () => {
+    const caseId = newCase();
+    const upload = { bucket: lab.config.buckets.staging, key: `${caseId}/memory/memory.lime`, uploadId: 'gone' };
+    const capture: MemoryCapture = {
+      commandId: 'none',
+      instanceId,
+      document: { name: 'none', version: '1', sha256: '' },
+      startedAt: '2026-11-22T07:30:00.000Z',
+      upload: { ...upload, partSizeBytes: 5 * MIB, partCount: 1 },
+      tool: { name: 'test-tool', version: '1.0', sha256: goodTool.sha256 },
+    };
+    const report = { sha256: sha256('x'), sizeBytes: 1, parts: 1 };
+    await expect(seal(caseId, capture, report)).rejects.toMatchObject({ type: 'EvidenceUnusable' });
+  });
+});
+
+describe('memory that cannot be had', () => {
+  it('a tool that fails is told in its own words, without URLs', async () => {
+    const caseId = newCase();
+    const tool = await lab.putTool(
+      '#!/bin/sh\necho "kernel_lockdown: see http://example.com/?X-Amz-Signature=1" >&2\nexit 7\n',
+    );
+    const memory = activities(tool);
+    const capture = await start(caseId, memory);
+    const failure = await follow(caseId, capture, memory).catch((error: unknown) => error as Error);
+    expect(failure).toMatchObject({ type: 'CommandFailed', nonRetryable: true });
+    const { message } = failure as Error;
+    expect(message).toMatch(/test-tool 1\.0 ended with status 7/);
+    expect(message).not.toMatch(/http|Signature/);
+  });
+
+  it('an instance without an agent is AgentUnavailable', async () => {
+    const caseId = newCase();
+    const lonely = await lab.runInstance('member');
+    const target = { ...facts().target, instanceId: lonely };
+    await expect(start(caseId, activities(), 1, { target })).rejects.toMatchObject({
+      type: 'AgentUnavailable',
+      nonRetryable: true,
+      message: expect.stringContaining('no SSM agent has registered'),
+    });
+    await lab.aws.member.ec2.send(new StopInstancesCommand({ InstanceIds: [lonely] }));
+    await expect(start(caseId, activities(), 1, { target })).rejects.toMatchObject({ type: 'AgentUnavailable' });
+    expect(await openUploads(caseId)).toBe(0);
+  });
+
+  it('an instance that does not exist is InstanceNotFound', async () => {
+    const target = { ...facts().target, instanceId: 'i-0aaaaaaaaaaaaaaaa' };
+    await expect(start(newCase(), activities(), 1, { target })).rejects.toMatchObject({ type: 'InstanceNotFound' });
+  });
+
+  it('another architecture is UnsupportedPlatform', async () => {
+    await expect(start(newCase(), activities(), 1, { architecture: 'arm64' })).rejects.toMatchObject({
+      type: 'UnsupportedPlatform',
+      nonRetryable: true,
+    });
+  });
+});

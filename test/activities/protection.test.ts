@@ -1,0 +1,131 @@
+import { DescribeInstanceAttributeCommand, DescribeTagsCommand, DetachVolumeCommand } from '@aws-sdk/client-ec2';
+import { createProtectionActivities } from '../../activities/protection';
+import { createTriageActivities } from '../../activities/triage';
+import type { ProtectionActivities } from '../../activities/types';
+import type { InstanceFacts } from '../../domain/instance-facts';
+import {
+  type ActivityLab,
+  CASE_ID,
+  caseRequest,
+  createKeys,
+  createNetwork,
+  failureOf,
+  launchSuspect,
+  type Network,
+  runActivity,
+  startActivityLab,
+  type Suspect,
+  type SuspectKeys,
+} from './support';
+
+let lab: ActivityLab;
+let protection: ProtectionActivities;
+let network: Network;
+let keys: SuspectKeys;
+
+beforeAll(async () => {
+  lab = await startActivityLab();
+  protection = createProtectionActivities(lab);
+  [network, keys] = await Promise.all([createNetwork(lab), createKeys(lab)]);
+});
+afterAll(() => lab.stop());
+beforeEach(() => lab.aws.lab.clearFaults());
+
+const launch = () => launchSuspect(lab, network, { keys });
+
+async function factsOf(suspect: Suspect): Promise<InstanceFacts> {
+  const triage = createTriageActivities(lab);
+  const { facts } = await runActivity(
+    (input: Parameters<typeof triage.triageInstance>[0]) => triage.triageInstance(input),
+    {
+      caseId: CASE_ID,
+      request: caseRequest(suspect.target),
+    },
+  );
+  return facts;
+}
+
+const protect = (facts: InstanceFacts, attempt = 1) =>
+  runActivity(
+    (input: { caseId: string; facts: InstanceFacts }) => protection.protectInstance(input),
+    { caseId: CASE_ID, facts },
+    { attempt },
+  );
+
+async function shutdownBehavior(suspect: Suspect): Promise<string | undefined> {
+  const answer = await lab.aws.member.ec2.send(
+    new DescribeInstanceAttributeCommand({
+      InstanceId: suspect.target.instanceId,
+      Attribute: 'instanceInitiatedShutdownBehavior',
+    }),
+  );
+  return answer.InstanceInitiatedShutdownBehavior?.Value;
+}
+
+describe('protection', () => {
+  it('is set before anything slow, with the state before it, and is read back (AFO A11)', async () => {
+    const suspect = await launch();
+    const facts = await factsOf(suspect);
+    const { steps } = await protect(facts);
+    expect(steps.map(({ step, outcome, before }) => [step, outcome, before])).toEqual([
+      ['termination-protection', 'set', 'false'],
+      ['stop-protection', 'set', 'false'],
+      ['shutdown-behavior', 'set', 'terminate'],
+      [
+        'delete-on-termination',
+        'set',
+        [...suspect.volumeIds]
+          .sort()
+          .map((id) => `${id}=true`)
+          .join(','),
+      ],
+      ['case-tag', 'set', ''],
+    ]);
+    const after = await factsOf(suspect);
+    expect(after.protection).toEqual({ apiTerminationDisabled: true, apiStopDisabled: true, shutdownBehavior: 'stop' });
+    expect(after.volumes.map((volume) => volume.deleteOnTermination)).toEqual([false, false, false, false]);
+    const { Tags } = await lab.aws.member.ec2.send(
+      new DescribeTagsCommand({ Filters: [{ Name: 'resource-id', Values: suspect.volumeIds }] }),
+    );
+    expect(Tags!.map(({ Key, Value }) => `${Key}=${Value}`)).toEqual(Array(4).fill(`forensics:case=${CASE_ID}`));
+
+    const again = await protect(after);
+    expect(again.steps.map(({ outcome }) => outcome)).toEqual(Array(5).fill('already-set'));
+  });
+
+  it('runs again after its answer was lost: the state before is still the one before us', async () => {
+    const suspect = await launch();
+    const facts = await factsOf(suspect);
+    const first = await protect(facts);
+    expect(await protect(facts)).toEqual(first);
+  });
+
+  it('goes on when one step is refused', async () => {
+    const suspect = await launch();
+    const facts = await factsOf(suspect);
+    await lab.aws.lab.setFaults([{ action: 'CreateTags', code: 'UnauthorizedOperation', times: 5 }]);
+    const { steps } = await protect(facts);
+    const failed = steps.filter(({ outcome }) => outcome === 'failed');
+    expect(failed).toMatchObject([
+      { step: 'case-tag', reason: expect.stringMatching(/UnauthorizedOperation/) as string },
+    ]);
+    expect(await shutdownBehavior(suspect)).toBe('stop');
+  });
+
+  it('is throttled: tries again with patience, reports when it has run out', async () => {
+    const facts = await factsOf(await launch());
+    await lab.aws.lab.setFaults([{ action: 'CreateTags', code: 'RequestLimitExceeded', times: 99 }]);
+    expect((await failureOf(protect(facts))).type).toBe('Throttled');
+    const { steps } = await protect(facts, 9);
+    expect(steps.find(({ step }) => step === 'case-tag')).toMatchObject({ outcome: 'failed' });
+  });
+
+  it('keeps the other volumes when one was detached meanwhile', async () => {
+    const suspect = await launch();
+    const facts = await factsOf(suspect);
+    await lab.aws.member.ec2.send(new DetachVolumeCommand({ VolumeId: suspect.volumeIds[3]! }));
+    await protect(facts);
+    const after = await factsOf(suspect);
+    expect(after.volumes.map((volume) => volume.deleteOnTermination)).toEqual([false, false, false]);
+  });
+});

@@ -1,0 +1,71 @@
+import { stringify } from 'yaml';
+import { ConfigurationError, loadConfig, parseConfig } from '../../workers/config';
+import { DEFAULT_POLICY } from '../../domain/policy';
+
+const document = {
+  name: 'Forensics-ExamineDisk',
+  arn: 'arn:aws:ssm:us-east-1:444455556666:document/Forensics-ExamineDisk',
+  version: '1',
+  sha256: 'a'.repeat(64),
+};
+const sound = {
+  region: 'us-east-1',
+  forensicsAccountId: '044455556666',
+  memberRoles: { triage: 'ForensicsTriage', acquire: 'ForensicsAcquire', contain: 'ForensicsContain' },
+  sharingKeyAlias: 'alias/forensics-sharing',
+  evidenceKeyArn: 'arn:aws:kms:us-east-1:044455556666:key/1',
+  buckets: { staging: 's', evidence: 'e', tools: 't' },
+  caseTable: 'forensic-cases',
+  topicArn: 'arn:aws:sns:us-east-1:044455556666:forensics',
+  documents: { acquireMemoryLinux: document, examineMemory: document, examineDisk: document },
+  memoryTool: { name: 'avml', version: '0.21.0', key: 'k', sha256: 'b'.repeat(64) },
+  forensicInstance: { imageId: 'ami-1', instanceTypes: ['m6i.large'], subnetId: 'subnet-1', securityGroupId: 'sg-1' },
+};
+const problem = (change: object): string => {
+  try {
+    parseConfig(stringify({ ...sound, ...change }), 'forensics.yaml');
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error.message;
+    throw error;
+  }
+  return '';
+};
+
+describe('the worker’s configuration', () => {
+  test('takes safe defaults for what is left out', () => {
+    const config = parseConfig(stringify(sound), 'forensics.yaml');
+    expect(config.policy).toEqual(DEFAULT_POLICY);
+    expect(config.policy.checkpoints.isolation.consent).toBe('required');
+    expect(config.memoryPartSizeBytes).toBe(32 * 1024 ** 2);
+  });
+
+  test('names the file and every wrong field', () => {
+    const message = problem({ region: 'moon', memoryPartSizeBytes: 1024, buckets: { staging: 's' } });
+    for (const text of [
+      'forensics.yaml',
+      'region: must be an AWS Region',
+      'memoryPartSizeBytes: S3 takes parts of 5 MiB',
+      'buckets.evidence',
+      'buckets.tools',
+    ]) {
+      expect(message).toContain(text);
+    }
+  });
+
+  test('refuses a misspelt field instead of ignoring it', () => {
+    expect(problem({ evidenceKeyArm: 'x' })).toContain('evidenceKeyArm');
+  });
+
+  test('refuses an account id that YAML has read as a number', () => {
+    expect(problem({ forensicsAccountId: 44455556666 })).toMatch(/forensicsAccountId/);
+  });
+
+  test('says where YAML is broken', () => {
+    expect(() => parseConfig('region: [', 'forensics.yaml')).toThrow(/forensics.yaml: .*line 1/s);
+  });
+
+  test('says that FORENSICS_CONFIG is missing or unreadable', () => {
+    expect(() => loadConfig({})).toThrow(/FORENSICS_CONFIG is not set/);
+    expect(() => loadConfig({ FORENSICS_CONFIG: '/nowhere.yaml' })).toThrow(/nowhere.yaml cannot be read/);
+  });
+});

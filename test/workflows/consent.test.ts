@@ -1,0 +1,132 @@
+import { planContainment, planHash } from '../../domain/containment';
+import { caseRequest, CONSENT_REQUIRED, instanceFacts } from './case-fixtures';
+import { until, type Script } from './fakes';
+import { TemporalForTests, type CaseRun } from './temporal';
+
+let temporal: TemporalForTests;
+beforeAll(async () => {
+  temporal = await TemporalForTests.start();
+});
+afterAll(() => temporal.stop());
+
+const ASKS: Script = { decision: { isolationConsent: CONSENT_REQUIRED } };
+const asked = (run: CaseRun, checkpoint: 'acquisition' | 'isolation' = 'isolation'): Promise<void> =>
+  until(async () => (await run.view()).checkpoints[checkpoint].state === 'open', `${checkpoint} was never asked for`);
+
+test.concurrent('isolation waits for a person; acquisition and examination do not', async () => {
+  const { outcome, fakes } = await temporal.runCase(ASKS, caseRequest(), async (run) => {
+    await until(async () => (await run.view()).examinations.length === 2, 'examination waited for the consent');
+    const view = await run.view();
+    expect(view).toMatchObject({ status: 'awaiting-consent', phase: 'containment' });
+    expect(view.plan!.plan.blastRadius.length).toBeGreaterThan(0);
+    expect(run.fakes.of('isolateInstance')).toEqual([]);
+    await run.decide({ checkpoint: 'isolation', verdict: 'approve', approver: 'ann', reason: 'confirmed' });
+  });
+  expect(outcome).toMatchObject({
+    outcome: 'complete',
+    decisions: [{ checkpoint: 'isolation', verdict: 'approve', approver: 'ann', reason: 'confirmed', door: 'update' }],
+    containment: { outcome: 'isolated' },
+  });
+  expect(fakes.events().find((event) => event.kind === 'consent-requested')).toMatchObject({ notify: true });
+});
+
+test.concurrent(
+  'people are asked while memory is still being acquired, and isolation waits for the memory all the same',
+  async () => {
+    const script: Script = { ...ASKS, delays: { awaitMemoryCapture: 2500 } };
+    const { fakes, outcome } = await temporal.runCase(script, caseRequest(), async (run) => {
+      await asked(run);
+      await run.decide({ checkpoint: 'isolation', verdict: 'approve', approver: 'ann' });
+      expect(run.fakes.of('sealMemoryImage')).toEqual([]);
+    });
+    expect(outcome.outcome).toBe('complete');
+    expect(fakes.of('isolateInstance')[0]!.startedAt).toBeGreaterThanOrEqual(fakes.of('sealMemoryImage')[0]!.endedAt!);
+  },
+);
+
+test.concurrent('a rejected isolation is a decision, not a failure: complete, without isolation', async () => {
+  const { outcome, fakes, view } = await temporal.runCase(ASKS, caseRequest(), async (run) => {
+    await asked(run);
+    await run.signal('reject', { checkpoint: 'isolation', approver: 'bob', reason: 'payment system' });
+  });
+  expect(outcome.outcome).toBe('complete');
+  expect(outcome.decisions).toMatchObject([{ verdict: 'reject', approver: 'bob', door: 'signal' }]);
+  expect(outcome.containment).toBeUndefined();
+  expect(fakes.of('isolateInstance')).toEqual([]);
+  expect(view.phases.find((phase) => phase.name === 'containment')).toMatchObject({
+    outcome: 'skipped',
+    reason: 'declined by bob',
+  });
+});
+
+test.concurrent('a declined acquisition ends the case; nothing was acquired, protections are kept', async () => {
+  const script: Script = { decision: { acquisitionConsent: CONSENT_REQUIRED } };
+  const { outcome, fakes } = await temporal.runCase(script, caseRequest(), async (run) => {
+    await asked(run, 'acquisition');
+    expect(run.fakes.of('protectInstance')).toHaveLength(1);
+    await run.decide({ checkpoint: 'acquisition', verdict: 'reject', approver: 'bob' });
+  });
+  expect(outcome.outcome).toBe('declined');
+  expect(outcome.reasons[0]).toContain('declined by bob');
+  expect(fakes.of('createSnapshots')).toEqual([]);
+  expect(fakes.of('startMemoryCapture')).toEqual([]);
+});
+
+test.concurrent(
+  'a decision is refused with its reason when it comes early, twice, from the opener, or is nonsense',
+  async () => {
+    const request = caseRequest({ openedBy: 'ann' });
+    const plan = planContainment(instanceFacts(request));
+    const script: Script = { ...ASKS, delays: { triageInstance: 1500 } };
+    const { outcome, fakes } = await temporal.runCase(script, request, async (run) => {
+      const approve = { checkpoint: 'isolation', verdict: 'approve', approver: 'bob' };
+      expect(await run.refusalOf(approve)).toContain('is not open yet');
+      await run.signal('approve', approve);
+      await asked(run);
+      expect(await run.refusalOf('yes')).toContain('a decision is a JSON object');
+      expect(await run.refusalOf({ checkpoint: 'isolation' })).toContain('verdict must be');
+      expect(await run.refusalOf({ ...approve, checkpoint: 'launch' })).toContain('checkpoint must be one of');
+      expect(await run.refusalOf({ ...approve, approver: 'ann' })).toContain('opened the case and may not approve it');
+      expect(await run.refusalOf({ ...approve, planHash: '0'.repeat(64) })).toContain('the plan has changed');
+      expect(await run.refusalOf({ ...approve, checkpoint: 'acquisition' })).toContain('needs no decision');
+      await run.signal('approve', ['nonsense']);
+      await run.signal('reject', null);
+      expect((await run.view()).checkpoints.isolation).toMatchObject({ state: 'open', planHash: planHash(plan) });
+
+      expect(await run.decide({ ...approve, planHash: planHash(plan) })).toMatchObject({ planHash: planHash(plan) });
+      expect(await run.refusalOf({ ...approve, verdict: 'reject', approver: 'eve' })).toContain('already decided');
+      await run.signal('reject', { checkpoint: 'isolation', approver: 'eve' });
+    });
+    expect(outcome).toMatchObject({ outcome: 'complete', decisions: [{ approver: 'bob', verdict: 'approve' }] });
+    const refused = fakes.events().filter((event) => event.kind === 'decision-refused');
+    expect(refused.map((event) => event.message)).toEqual([
+      expect.stringContaining('is not open yet'),
+      expect.stringContaining('a decision is a JSON object'),
+      expect.stringContaining('a decision is a JSON object'),
+      expect.stringContaining('already decided'),
+    ]);
+  },
+);
+
+test.concurrent('who waits is reminded, and once the checkpoint is escalated; it goes on waiting', async () => {
+  const policy = { consent: 'required', reminderSeconds: 0.4, escalateAfterSeconds: 1 } as const;
+  const { outcome, fakes } = await temporal.runCase(
+    { decision: { isolationConsent: policy } },
+    caseRequest(),
+    async (run) => {
+      const kinds = (): string[] => run.fakes.events().map((event) => event.kind);
+      await until(() => kinds().includes('consent-escalated'), 'never escalated');
+      await until(
+        () => kinds().lastIndexOf('consent-reminder') > kinds().indexOf('consent-escalated'),
+        'no reminder after the escalation',
+      );
+      expect((await run.view()).checkpoints.isolation).toMatchObject({ state: 'open', escalated: true });
+      await run.signal('approve', { checkpoint: 'isolation', approver: 'ann' });
+    },
+  );
+  expect(outcome.outcome).toBe('complete');
+  const kinds = fakes.events().map((event) => event.kind);
+  expect(kinds.filter((kind) => kind === 'consent-escalated')).toHaveLength(1);
+  expect(kinds.indexOf('consent-reminder')).toBeLessThan(kinds.indexOf('consent-escalated'));
+  expect(fakes.events().find((event) => event.kind === 'consent-reminder')).toMatchObject({ notify: true });
+});

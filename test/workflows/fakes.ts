@@ -1,0 +1,220 @@
+import { Context, heartbeat } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Activities, MemoryCapture, StartedCommand, StartedExamination } from '../../activities/types';
+import type { CaseEvent } from '../../domain/case-event';
+import type { InstanceFacts } from '../../domain/instance-facts';
+import type { PolicyDecision } from '../../domain/policy';
+import type { FailureType } from '../../workflows/contract/failures';
+import { diskExhibit, instanceFacts, memoryExhibit, policyDecision } from './case-fixtures';
+
+export type ActivityName = keyof Activities;
+type Input<N extends ActivityName> = Parameters<Activities[N]>[0];
+type Result<N extends ActivityName> = Awaited<ReturnType<Activities[N]>>;
+
+export interface Call {
+  name: ActivityName;
+  input: unknown;
+  workflowId: string;
+  attempt: number;
+  startedAt: number;
+  endedAt?: number;
+  end?: 'succeeded' | 'failed' | 'cancelled';
+}
+
+export interface Script {
+  facts?: Partial<InstanceFacts>;
+  decision?: Partial<PolicyDecision>;
+  /** Milliseconds that a step takes; it heartbeats and ends early when it is cancelled. */
+  delays?: { [N in ActivityName]?: number | ((input: Input<N>) => number) };
+  /** Throws to make a step fail; `nth` counts the calls of that step from 1. Runs after the delay. */
+  failures?: { [N in ActivityName]?: (input: Input<N>, nth: number) => void };
+  /** Changes what a step answers. */
+  results?: { [N in ActivityName]?: (result: Result<N>, input: Input<N>) => Result<N> };
+}
+
+/** A failure as the real activities throw them: final, or (for the passing kinds) retried soon. */
+export function failure(type: FailureType, message: string): ApplicationFailure {
+  const passing = type === 'NotReady' || type === 'Throttled' || type === 'Unavailable';
+  return ApplicationFailure.create({
+    message,
+    type,
+    nonRetryable: !passing,
+    ...(passing && { nextRetryDelay: '50ms' }),
+  });
+}
+
+/** Stand-ins for every step of a case: what AWS would answer, with delays and failures by script, and a log of calls. */
+export class Fakes {
+  readonly calls: Call[] = [];
+  readonly activities: Activities;
+
+  constructor(private readonly script: Script = {}) {
+    this.activities = this.build();
+  }
+
+  of(name: ActivityName): Call[] {
+    return this.calls.filter((call) => call.name === name);
+  }
+
+  names(): ActivityName[] {
+    return this.calls.map((call) => call.name);
+  }
+
+  /** The events that were written, in the order of their numbers, each once. */
+  events(): CaseEvent[] {
+    const written = this.of('recordEvent')
+      .filter((call) => call.end === 'succeeded')
+      .map((call) => (call.input as Input<'recordEvent'>).event);
+    return [...new Map(written.map((event) => [event.sequence, event])).values()].sort(
+      (a, b) => a.sequence - b.sequence,
+    );
+  }
+
+  async started(name: ActivityName, count = 1): Promise<void> {
+    await until(() => this.of(name).length >= count, `step ${name} never began`);
+  }
+
+  private step<N extends ActivityName>(name: N, answer: (input: Input<N>) => Result<N>) {
+    return async (input: Input<N>): Promise<Result<N>> => {
+      const { info } = Context.current();
+      const { workflowId = '' } = info.workflowExecution ?? {};
+      const call: Call = { name, input, workflowId, attempt: info.attempt, startedAt: Date.now() };
+      this.calls.push(call);
+      const nth = this.of(name).length;
+      try {
+        const delay = this.script.delays?.[name];
+        await pause(typeof delay === 'function' ? delay(input) : (delay ?? 0));
+        this.script.failures?.[name]?.(input, nth);
+        const result = answer(input);
+        call.end = 'succeeded';
+        return this.script.results?.[name]?.(result, input) ?? result;
+      } catch (error) {
+        call.end = error instanceof ApplicationFailure ? 'failed' : 'cancelled';
+        throw error;
+      } finally {
+        call.endedAt = Date.now();
+      }
+    };
+  }
+
+  private build(): Activities {
+    const command = (instanceId: string): StartedCommand => ({
+      commandId: '00000000-0000-0000-0000-000000000001',
+      instanceId,
+      document: { name: 'forensics-document', version: '1', sha256: 'f'.repeat(64) },
+      startedAt: '2026-11-22T07:03:00.000Z',
+    });
+    const none = (): undefined => undefined;
+    const s3 = { bucket: 'evidence', key: 'report.html', sha256: 'c'.repeat(64), sizeBytes: 1000 };
+    return {
+      triageInstance: this.step('triageInstance', ({ request }) => ({
+        facts: instanceFacts(request, this.script.facts),
+        decision: policyDecision(this.script.decision),
+      })),
+      protectInstance: this.step('protectInstance', () => ({
+        steps: [{ step: 'termination-protection', outcome: 'set', before: 'false' }],
+      })),
+      createSnapshots: this.step('createSnapshots', ({ volumeIds }) => ({
+        snapshots: volumeIds.map((volumeId) => ({
+          volumeId,
+          snapshotId: volumeId.replace('vol-', 'snap-'),
+          startedAt: '2026-11-22T07:04:00.000Z',
+        })),
+      })),
+      awaitSnapshot: this.step('awaitSnapshot', ({ snapshotId }) => ({ snapshotId, sizeGiB: 8, encrypted: true })),
+      reencryptSnapshot: this.step('reencryptSnapshot', ({ snapshotId }) => ({
+        snapshotId: snapshotId.replace('snap-0', 'snap-a'),
+      })),
+      shareSnapshot: this.step('shareSnapshot', none),
+      unshareSnapshot: this.step('unshareSnapshot', none),
+      copySnapshotToForensics: this.step('copySnapshotToForensics', ({ snapshotId }) => ({
+        snapshotId: snapshotId.replace(/snap-./, 'snap-f'),
+      })),
+      lockSnapshot: this.step('lockSnapshot', () => ({ lockedUntil: '2027-02-20T00:00:00.000Z' })),
+      verifyDisk: this.step('verifyDisk', ({ volumeId, forensicSnapshotId, acquiredAt }) =>
+        diskExhibit(volumeId, forensicSnapshotId, acquiredAt),
+      ),
+      startMemoryCapture: this.step('startMemoryCapture', ({ facts }): MemoryCapture => ({
+        ...command(facts.target.instanceId),
+        upload: {
+          bucket: 'staging',
+          key: 'memory',
+          uploadId: 'upload-1',
+          partSizeBytes: 32 * 1024 ** 2,
+          partCount: 32,
+        },
+        tool: { name: 'avml', version: '0.21.0', sha256: 'a'.repeat(64) },
+      })),
+      awaitMemoryCapture: this.step('awaitMemoryCapture', () => ({
+        sha256: 'e'.repeat(64),
+        sizeBytes: 1024 ** 3,
+        parts: 32,
+      })),
+      sealMemoryImage: this.step('sealMemoryImage', ({ target }) => memoryExhibit(target.instanceId)),
+      abandonMemoryCapture: this.step('abandonMemoryCapture', none),
+      isolateInstance: this.step('isolateInstance', ({ plan }) => ({
+        outcome: 'isolated',
+        interfaces: plan.layers[0].interfaces.map((one) => ({
+          networkInterfaceId: one.networkInterfaceId,
+          outcome: 'isolated' as const,
+          groupsBefore: one.groupsBefore,
+          groupsAfter: ['sg-00000000000000009'],
+        })),
+        residualPaths: plan.residualPaths,
+        verifiedAt: '2026-11-22T07:06:00.000Z',
+      })),
+      launchForensicInstance: this.step('launchForensicInstance', () => ({
+        instanceId: 'i-0f0000000000000001',
+        availabilityZone: 'us-east-1a',
+      })),
+      awaitForensicInstance: this.step('awaitForensicInstance', none),
+      createEvidenceVolume: this.step('createEvidenceVolume', () => ({ volumeId: 'vol-0f000000000000001' })),
+      attachEvidenceVolume: this.step('attachEvidenceVolume', none),
+      startExamination: this.step('startExamination', ({ instance }): StartedExamination => ({
+        ...command(instance.instanceId),
+        staging: { bucket: 'staging', prefix: 'examination/' },
+        outputs: ['linux.pslist.jsonl'],
+      })),
+      awaitExamination: this.step('awaitExamination', none),
+      collectExamination: this.step('collectExamination', ({ exhibit }) => ({
+        exhibit: exhibit.id,
+        kind: exhibit.kind,
+        outcome: 'succeeded',
+        findings: [
+          {
+            id: `${exhibit.id}-planted-1`,
+            severity: 'high',
+            category: 'process',
+            title: 'A process runs from a deleted file',
+            detail: '/tmp/.x/kworkerd (deleted)',
+            evidence: { exhibit: exhibit.id, tool: 'linux.pslist', record: '12' },
+          },
+        ],
+        tools: [{ tool: 'linux.pslist', version: '2.26.0', outcome: 'succeeded', records: 80, seconds: 3 }],
+      })),
+      releaseForensicInstance: this.step('releaseForensicInstance', none),
+      recordEvent: this.step('recordEvent', none),
+      writeReport: this.step('writeReport', () => s3),
+    };
+  }
+}
+
+/** Sleeps with heartbeats, as the worker's interceptor gives them to real steps, so that a cancellation arrives. */
+async function pause(milliseconds: number): Promise<void> {
+  heartbeat();
+  for (let left = milliseconds; left > 0; left -= 50) {
+    await Context.current().sleep(Math.min(left, 50));
+    heartbeat();
+  }
+}
+
+/** Waits until it is so; fails after 15 seconds with the sentence. */
+export async function until(isSo: () => boolean | Promise<boolean>, otherwise: string): Promise<void> {
+  const deadline = Date.now() + 15_000;
+  while (!(await isSo())) {
+    if (Date.now() > deadline) throw new Error(otherwise);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export const ACTIVITY_NAMES = Object.keys(new Fakes().activities) as ActivityName[];

@@ -1,0 +1,17 @@
+import type { InstanceTarget } from '../../domain/target';
+
+/** One open case per instance: a second finding finds the first one's workflow. */
+export function caseWorkflowId(target: InstanceTarget): string {
+  return `forensic-case/${target.accountId}/${target.region}/${target.instanceId}`;
+}
+
+/** A case's own id: instance and start, so that a later case on the same instance has another one. Safe as a file name. */
+export function caseIdOf(target: InstanceTarget, startedAt: Date): string {
+  const stamp = startedAt.toISOString().replace(/[-:]/g, '').slice(0, 15).toLowerCase();
+  return `${target.instanceId}-${stamp}z`;
+}
+
+export const memoryWorkflowId = (caseId: string): string => `${caseId}/memory`;
+export const diskWorkflowId = (caseId: string, volumeId: string): string => `${caseId}/disk/${volumeId}`;
+export const examinationWorkflowId = (caseId: string, exhibitId: string): string =>
+  `${caseId}/examination/${exhibitId}`;

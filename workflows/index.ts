@@ -1,0 +1,8 @@
+/**
+ * What a worker bundles. A function's name is its workflow type in running cases' histories: renaming one breaks them
+ * (`WORKFLOW_TYPES` in contract/messages.ts says the same names to clients).
+ */
+export { forensicCase } from './forensic-case';
+export { memoryAcquisition } from './memory-acquisition';
+export { diskAcquisition } from './disk-acquisition';
+export { examination } from './examination';
