@@ -11,6 +11,7 @@ import type { AccountClients, AwsClients } from './aws/clients';
 import { awsStep, isRetryable, worthAnotherAttempt } from './aws/errors';
 import type { ForensicsConfig } from './config';
 import { type ContainmentGroup, containmentGroup } from './containment-groups';
+import { removeFromInternetEdge } from './internet-edge';
 import type { ContainmentActivities } from './types';
 
 /** Tries of the closing step while the all-open group is attached; with growing pauses, some 6 s in all. */
@@ -23,8 +24,8 @@ const LOOK_INTERVAL_MS = 500;
 type VpcGroups = Record<ContainmentGroup, string | ApplicationFailure | undefined>;
 
 /**
- * Isolation by security groups: fails closed. Every interface is dealt with on its own; what fails is reported and
- * undoes nothing that succeeded. It needs no instance profile and touches no role.
+ * Isolation at the Internet edge and by security groups: fails closed. Every address and every interface is dealt with on
+ * its own; what fails is reported and undoes nothing that succeeded. It needs no instance profile and touches no role.
  */
 export function createContainmentActivities({
   clients,
@@ -36,12 +37,16 @@ export function createContainmentActivities({
     async isolateInstance({ caseId, plan }) {
       const { accountId, region } = plan.target;
       const member = clients.member(accountId, region, 'contain', caseId);
-      const planned = plan.layers[0].interfaces;
+      const { internetEdge, securityGroups: planned } = plan.layers;
       const ids = planned.map((eni) => eni.networkInterfaceId);
-      const [groups, current] = await Promise.all([
+      const [groups, edge] = await Promise.all([
         groupsByVpc(member, planned, caseId),
-        readInterfaces(member, { Name: 'network-interface-id', Values: ids }),
+        removeFromInternetEdge(member, internetEdge),
       ]);
+      const removed = new Set(edge.filter(({ outcome }) => outcome === 'removed').map(({ address }) => address));
+      const current = await readUntil(member, ids, (read) =>
+        [...read.values()].every((eni) => publicAddresses(eni).every((address) => !removed.has(address))),
+      );
       const failures = new Map<string, ApplicationFailure>();
       await Promise.all(
         planned.map(async (eni) => {
@@ -64,17 +69,19 @@ export function createContainmentActivities({
 
       const all = [...outcomes, ...(await unplannedInterfaces(member, plan, ids))];
       const isolated = all.filter(({ outcome }) => outcome === 'isolated').length;
+      const whole = isolated === all.length && edge.every(({ outcome }) => outcome === 'removed');
       return {
-        outcome: isolated === 0 ? 'failed' : isolated === all.length ? 'isolated' : 'partially-isolated',
+        outcome: isolated === 0 ? 'failed' : whole ? 'isolated' : 'partially-isolated',
+        internetEdge: edge,
         interfaces: all,
-        residualPaths: [...plan.residualPaths, ...residualPaths(planned, groups)],
+        residualPaths: [...plan.residualPaths, ...residualPaths(planned, groups, after)],
         verifiedAt: new Date().toISOString(),
       };
     },
   };
 }
 
-/** The groups that the plan needs, by VPC: the all-open one only where an interface takes two steps. */
+/** The groups that the plan needs, by VPC. */
 async function groupsByVpc(
   member: AccountClients,
   planned: InterfaceIsolation[],
@@ -91,10 +98,9 @@ async function groupsByVpc(
   const vpcs = [...new Set(planned.map((eni) => eni.vpcId))];
   const entries = await Promise.all(
     vpcs.map(async (vpcId): Promise<[string, VpcGroups]> => {
-      const twoSteps = planned.some((eni) => eni.vpcId === vpcId && eni.steps === 'untrack-then-isolate');
       const [isolation, untrack] = await Promise.all([
         groupOrFailure('isolation', vpcId),
-        twoSteps ? groupOrFailure('untrack', vpcId) : undefined,
+        groupOrFailure('untrack', vpcId),
       ]);
       return [vpcId, { isolation, untrack }];
     }),
@@ -115,9 +121,9 @@ async function isolate(
   if (typeof isolation !== 'string') return isolation;
   if (isOnly(current, isolation)) return undefined;
 
-  // An address that was given to the interface after the plan was made would make the all-open step an open door.
+  // An address that could not be taken away, or came after the plan, would make the all-open step an open door.
   const untrack = groups?.untrack;
-  const twoSteps = planned.steps === 'untrack-then-isolate' && !isPublic(current) && typeof untrack === 'string';
+  const twoSteps = publicAddresses(current).length === 0 && typeof untrack === 'string';
   let opened = isOnly(current, untrack);
   if (twoSteps && !opened) {
     // Without this step open connections may live on; it must never stand in the way of the isolation itself.
@@ -177,11 +183,13 @@ const isOnly = (eni: NetworkInterface, group: unknown): boolean => {
   return groups.length === 1 && groups[0] === group;
 };
 
-const isPublic = (eni: NetworkInterface): boolean =>
-  (eni.Ipv6Addresses ?? []).length > 0 ||
-  [eni.Association, ...(eni.PrivateIpAddresses ?? []).map((address) => address.Association)].some(
-    (association) => association?.PublicIp !== undefined || association?.CarrierIp !== undefined,
-  );
+/** By which somebody outside may reach the interface. */
+const publicAddresses = (eni: NetworkInterface): string[] => [
+  ...(eni.Ipv6Addresses ?? []).flatMap(({ Ipv6Address }) => Ipv6Address ?? []),
+  ...[eni.Association, ...(eni.PrivateIpAddresses ?? []).map((address) => address.Association)].flatMap((association) =>
+    [association?.PublicIp, association?.CarrierIp].filter((address) => address !== undefined),
+  ),
+];
 
 const gone = (id: string): ApplicationFailure =>
   ApplicationFailure.nonRetryable(
@@ -249,14 +257,23 @@ async function unplannedInterfaces(
     }));
 }
 
-function residualPaths(planned: InterfaceIsolation[], groups: Map<string, VpcGroups>): string[] {
-  const tracked = planned
-    .filter((eni) => eni.steps === 'untrack-then-isolate' && typeof groups.get(eni.vpcId)?.untrack !== 'string')
-    .map((eni) => eni.networkInterfaceId);
+function residualPaths(
+  planned: InterfaceIsolation[],
+  groups: Map<string, VpcGroups>,
+  after: Map<string, NetworkInterface>,
+): string[] {
+  const untracked = (eni: InterfaceIsolation): boolean => typeof groups.get(eni.vpcId)?.untrack === 'string';
+  const tracked = planned.filter((eni) => !untracked(eni)).map((eni) => eni.networkInterfaceId);
+  const reachable = [...after.values()].filter((eni) => publicAddresses(eni).length > 0);
   return [
     'TCP 443 stays open to every address inside the VPC, not to its endpoints alone',
     ...(tracked.length > 0
       ? [`connections that were open on ${tracked.join(', ')} stay tracked and may live on: the untrack group failed`]
       : []),
+    ...reachable.map(
+      (eni) =>
+        `connections already open on ${eni.NetworkInterfaceId ?? ''} stay tracked and may live on: ` +
+        `it still has ${publicAddresses(eni).join(', ')}`,
+    ),
   ];
 }

@@ -5,6 +5,7 @@ import { currentPhase, endPhase, startPhase, type PhaseEnd } from './case-phases
 import type { CaseRequest } from './case-request';
 import {
   examinationShortfall,
+  edgeShortfalls,
   interfacesNotIsolated,
   missingSentence,
   notIsolatedSentence,
@@ -124,7 +125,10 @@ export class CaseLedger {
   contained(result: ContainmentResult, at: string): void {
     this.containment = result;
     const { instanceId } = this.request.target;
-    this.fellShort(...interfacesNotIsolated(result).map((one) => notIsolatedSentence(one, instanceId)));
+    this.fellShort(
+      ...edgeShortfalls(result),
+      ...interfacesNotIsolated(result).map((one) => notIsolatedSentence(one, instanceId)),
+    );
     this.endPhase('containment', { outcome: outcomeOfContainment(result), at });
   }
 

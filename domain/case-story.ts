@@ -33,6 +33,10 @@ export const examinationShortfall = ({ exhibit, outcome, reason }: ExaminationRe
   `examination of ${exhibit} ${outcome}: ${reason ?? 'not all tools ended well'}`;
 export const interfacesNotIsolated = (result: ContainmentResult): InterfaceOutcome[] =>
   result.interfaces.filter((one) => one.outcome === 'failed');
+export const edgeShortfalls = (result: ContainmentResult): string[] =>
+  result.internetEdge
+    .filter((one) => one.outcome === 'failed')
+    .map((one) => `${one.address} was not taken off ${one.networkInterfaceId}: ${one.reason ?? 'no reason'}`);
 export const notIsolatedSentence = ({ networkInterfaceId, reason }: InterfaceOutcome, instanceId: string): string =>
   `${networkInterfaceId} of ${instanceId} is not isolated: ${reason ?? 'no reason'}`;
 

@@ -22,6 +22,18 @@ export interface VolumeFacts {
   key?: KeyFacts;
 }
 
+/** An IPv4 address by which the Internet (or a Wavelength carrier) reaches an interface. */
+export interface PublicAddress {
+  address: string;
+  /**
+   * `elastic`: an Elastic IP address, which can be given back. `assigned`: of Amazon's pool, given at launch; once taken
+   * away it never comes back. `carrier`: of a Wavelength Zone. Source: EC2 User Guide, "Instance IP addressing".
+   */
+  kind: 'elastic' | 'assigned' | 'carrier';
+  /** The private address that it stands for. */
+  privateIpAddress: string;
+}
+
 export interface NetworkInterfaceFacts {
   networkInterfaceId: string;
   vpcId: string;
@@ -29,7 +41,7 @@ export interface NetworkInterfaceFacts {
   /** Security groups as they were at triage, sorted: what a release restores. */
   groups: string[];
   privateIpAddresses: string[];
-  publicIpAddresses: string[];
+  publicAddresses: PublicAddress[];
   ipv6Addresses: string[];
 }
 

@@ -174,7 +174,11 @@ function instanceFacts(facts: InstanceFacts): [string, string][] {
     [
       'Addresses',
       facts.networkInterfaces
-        .flatMap((eni) => [...eni.privateIpAddresses, ...eni.publicIpAddresses, ...eni.ipv6Addresses])
+        .flatMap((eni) => [
+          ...eni.privateIpAddresses,
+          ...eni.publicAddresses.map(({ address }) => address),
+          ...eni.ipv6Addresses,
+        ])
         .join(', '),
     ],
     [
@@ -231,6 +235,21 @@ function containment(plan: ContainmentPlan | null, outcome: CaseOutcome): Html {
         html`${eni.reason ?? ''}`,
       ]),
     )}
+    ${
+      result.internetEdge.length === 0
+        ? ''
+        : table(
+            ['Address', 'Kind', 'Interface', 'Outcome', 'Allocation', 'Reason'],
+            result.internetEdge.map((one) => [
+              html`${one.address}`,
+              html`${one.kind}`,
+              html`${one.networkInterfaceId}`,
+              html`${one.outcome}`,
+              html`${one.allocationId ?? ''}`,
+              html`${one.reason ?? ''}`,
+            ]),
+          )
+    }
     <h3>What still flows</h3>
     ${list(result.residualPaths)}
     ${

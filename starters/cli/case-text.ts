@@ -46,13 +46,15 @@ export function approvalCard(view: CaseView, checkpoint: CheckpointName): string
   const lines = [`WAITING FOR CONSENT: ${checkpoint}${state.escalated ? ' (overdue)' : ''}`];
   if (checkpoint === 'isolation' && view.plan) {
     const { plan } = view.plan;
-    for (const { interfaces } of plan.layers) {
-      lines.push('  What will be done');
-      for (const eni of interfaces) {
-        const how = eni.steps === 'isolate' ? 'the isolation group' : 'an all-open group, then the isolation group';
-        lines.push(`    ${eni.networkInterfaceId}: ${eni.groupsBefore.join(', ')} -> ${how}`);
-      }
-    }
+    const { internetEdge, securityGroups } = plan.layers;
+    lines.push(
+      '  What will be done',
+      ...internetEdge.map((one) => `    ${one.networkInterfaceId}: ${one.address} (${one.kind}) is taken away`),
+      ...securityGroups.map(
+        (eni) =>
+          `    ${eni.networkInterfaceId}: ${eni.groupsBefore.join(', ')} -> an all-open group, then the isolation group`,
+      ),
+    );
     lines.push('  What it means for others', ...plan.blastRadius.map((line) => `    ${line}`));
     lines.push('  What still flows afterwards', ...plan.residualPaths.map((line) => `    ${line}`));
   }

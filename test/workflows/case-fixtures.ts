@@ -76,7 +76,7 @@ export function instanceFacts(request: CaseRequest, changes: Partial<InstanceFac
         subnetId: 'subnet-00000000000000001',
         groups: ['sg-00000000000000001'],
         privateIpAddresses: ['10.0.0.10'],
-        publicIpAddresses: [],
+        publicAddresses: [],
         ipv6Addresses: [],
       },
     ],

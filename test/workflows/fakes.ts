@@ -154,7 +154,8 @@ export class Fakes {
       abandonMemoryCapture: this.step('abandonMemoryCapture', none),
       isolateInstance: this.step('isolateInstance', ({ plan }) => ({
         outcome: 'isolated',
-        interfaces: plan.layers[0].interfaces.map((one) => ({
+        internetEdge: [],
+        interfaces: plan.layers.securityGroups.map((one) => ({
           networkInterfaceId: one.networkInterfaceId,
           outcome: 'isolated' as const,
           groupsBefore: one.groupsBefore,

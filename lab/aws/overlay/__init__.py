@@ -5,6 +5,6 @@ def install():
     """Apply every module to moto's classes. Order matters only where two modules wrap the same method."""
     from . import speed, calls, endpoints, trust, presigned, kms  # noqa: F401
     from . import snapshots, snapshot_actions, snapshot_locks, volumes, ebs_direct  # noqa: F401
-    from . import instances, images_registered, network_interfaces  # noqa: F401
+    from . import instances, images_registered, network_interfaces, public_addresses  # noqa: F401
     from . import s3_access, s3_objects, s3_multipart, s3_locks  # noqa: F401
     from . import documents, security_hub  # noqa: F401
