@@ -25,15 +25,18 @@ export const headOf = ({ caseId, sequence, hash }: CustodyEntry): ChainHead => (
 const LONE_SURROGATE = /(?<!\\)(?:\\\\)*\\ud[89a-f]/;
 
 /**
- * SHA-256 (hexadecimal) of a value in canonical JSON (RFC 8785).
+ * UTF-8 of a value in canonical JSON (RFC 8785).
  * @throws TypeError for what JSON does not know: undefined, NaN, infinity, lone surrogates, functions
  */
-export function canonicalHash(value: unknown): string {
+export function canonicalBytes(value: unknown): Uint8Array {
   const text = canonicalize(value);
   if (text === undefined) throw new TypeError('not a JSON value: it has no canonical form');
   if (LONE_SURROGATE.test(text)) throw new TypeError('a lone surrogate in a text: it has no canonical form');
-  return bytesToHex(sha256(utf8ToBytes(text)));
+  return utf8ToBytes(text);
 }
+
+/** SHA-256 (hexadecimal) of a value's canonical form. @throws TypeError as canonicalBytes does */
+export const canonicalHash = (value: unknown): string => bytesToHex(sha256(canonicalBytes(value)));
 
 /** The entry that follows `head`. Pure: writing it only if nobody else has written that number is the store's part. */
 export function appendEntry(head: ChainHead, draft: CustodyDraft): CustodyEntry {

@@ -1,31 +1,5 @@
+import type { CaseEvent } from '../case-event';
 import type { ExhibitKind } from '../evidence';
-
-/** What was done. Every act on the suspect or on evidence has one entry, also the ones that came to nothing. */
-export const CUSTODY_ACTS = [
-  'case-opened',
-  'facts-read',
-  'protection-applied',
-  'consent-requested',
-  'decision-taken',
-  'decision-refused',
-  'acquisition-started',
-  'exhibit-acquired',
-  'exhibit-verified',
-  'exhibit-locked',
-  'exhibit-rejected',
-  'evidence-not-available',
-  'containment-applied',
-  'containment-released',
-  'examination-started',
-  'examination-ended',
-  'legal-hold-set',
-  'legal-hold-released',
-  'audit-passed',
-  'audit-failed',
-  'report-written',
-  'case-closed',
-] as const;
-export type CustodyAct = (typeof CUSTODY_ACTS)[number];
 
 /** Who did it, and how that is known: nobody is named as certain who only typed a name. */
 export interface CustodyActor {
@@ -35,24 +9,12 @@ export interface CustodyActor {
   knownBy: 'proven' | 'service' | 'claimed';
 }
 
-export interface CustodyTool {
-  name: string;
-  version: string;
-  /** SHA-256, hexadecimal, of the program as it was run. */
-  sha256?: string;
-  arguments?: string[];
-}
-
-/** What an entry says before it has a place in the log. All of it is plain JSON. */
-export interface CustodyDraft {
-  act: CustodyAct;
-  /** One sentence; may hold words of the suspect: escape it where it is shown. */
-  summary: string;
+/** What counsel asks of an act on the suspect or on evidence, beside what happened and when. All of it is plain JSON. */
+export interface CustodyFacts {
   actor: CustodyActor;
-  /** ISO 8601, UTC: when it was done. */
-  at: string;
   exhibit?: { id: string; kind: ExhibitKind; source: string };
-  tool?: CustodyTool;
+  /** `sha256`, hexadecimal: of the program as it was run. */
+  tool?: { name: string; version: string; sha256?: string; arguments?: string[] };
   /** SSM document that was run: its name, version and SHA-256. */
   document?: { name: string; version: string; sha256: string };
   /** Request ids of AWS, by which CloudTrail has the same act. */
@@ -63,11 +25,15 @@ export interface CustodyDraft {
   authority?: { checkpoint: string; planHash: string };
   /** Seconds by which the suspect's clock was ahead of ours (negative: behind), as measured at the act. */
   clockOffsetSeconds?: number;
-  /** Further facts of the act. */
-  details?: Record<string, unknown>;
 }
 
-/** An entry in its place. Format: docs/evidence-format.md. */
+/** An event before it has a place in the log; the chain gives it its number. */
+export type CustodyDraft = Omit<CaseEvent, 'sequence'> & CustodyFacts;
+
+/**
+ * An event of the case in its place in the custody log. The log is the case's events, and nothing beside them: what is told
+ * and what is vouched for cannot differ.
+ */
 export interface CustodyEntry extends CustodyDraft {
   caseId: string;
   /** 1, 2, 3 … without a gap. */

@@ -5,6 +5,7 @@ import { TemporalUnreachableError } from '../temporal-client';
 import { addDecideCommands } from './commands/decide';
 import { addInspectCommands } from './commands/inspect';
 import { addLabCommands } from './commands/lab';
+import { addVerifyCommand } from './commands/verify';
 import { addOpenCommands } from './commands/open';
 import { addResultCommands } from './commands/results';
 import { printable, UsageError } from './output';
@@ -22,6 +23,7 @@ addOpenCommands(program);
 addInspectCommands(program);
 addDecideCommands(program);
 addResultCommands(program);
+addVerifyCommand(program);
 addLabCommands(program);
 for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
   command.exitOverride();

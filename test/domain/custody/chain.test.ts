@@ -2,20 +2,21 @@ import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import fc from 'fast-check';
 import { appendEntry, canonicalHash, emptyChain, headOf, NO_ENTRY, verifyChain } from '../../../domain/custody/chain';
-import { CUSTODY_ACTS, type CustodyDraft, type CustodyEntry } from '../../../domain/custody/entry';
+import type { CustodyDraft, CustodyEntry } from '../../../domain/custody/entry';
 
 const CASE = '111122223333.us-east-1.i-0000000000000000a.1';
 
-const draft = fc.record<CustodyDraft, 'act' | 'summary' | 'actor' | 'at'>(
+const draft = fc.record<CustodyDraft, 'kind' | 'message' | 'actor' | 'at' | 'notify'>(
   {
-    act: fc.constantFrom(...CUSTODY_ACTS),
-    // Hostile names arrive in summaries; a lone surrogate is refused by a test of its own.
-    summary: fc.string({ unit: 'grapheme' }),
+    kind: fc.constantFrom('case-opened', 'exhibit-acquired', 'decision-taken', 'case-closed'),
+    // Hostile names arrive in messages; a lone surrogate is refused by a test of its own.
+    message: fc.string({ unit: 'grapheme' }),
     actor: fc.record({ name: fc.string(), knownBy: fc.constantFrom('proven', 'service', 'claimed') }),
     at: fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
-    details: fc.dictionary(fc.string(), fc.jsonValue()),
+    notify: fc.boolean(),
+    data: fc.dictionary(fc.string(), fc.jsonValue()),
   },
-  { requiredKeys: ['act', 'summary', 'actor', 'at'] },
+  { requiredKeys: ['kind', 'message', 'actor', 'at', 'notify'] },
 );
 const drafts = fc.array(draft, { minLength: 2, maxLength: 12 });
 
@@ -105,10 +106,10 @@ test('an entry edited is named; with all hashes computed anew from there the sea
     fc.property(drafts, fc.nat(), (all, any) => {
       const entries = chainOf(all);
       const index = any % entries.length;
-      const summary = `${entries[index]!.summary}!`;
-      const edited = entries.with(index, { ...entries[index]!, summary });
+      const message = `${entries[index]!.message}!`;
+      const edited = entries.with(index, { ...entries[index]!, message });
       expect(verifyChain(edited, CASE)).toMatchObject({ holds: false, line: index + 1 });
-      const rewritten = rewrittenFrom(entries, index, { summary });
+      const rewritten = rewrittenFrom(entries, index, { message });
       expect(verifyChain(rewritten, CASE)).toMatchObject({ holds: true });
       expect(verifyChain(rewritten, CASE, headOf(entries.at(-1)!))).toMatchObject({ holds: false });
     }),
@@ -132,7 +133,13 @@ test('a log cut short shows by the head that was sent out', () => {
 
 test('a log of another case is not this one’s', () => {
   const [entry] = chainOf([
-    { act: 'case-opened', summary: 's', actor: { name: 'a', knownBy: 'service' }, at: '2026-11-22T00:00:00.000Z' },
+    {
+      kind: 'case-opened',
+      message: 'm',
+      actor: { name: 'a', knownBy: 'service' },
+      at: '2026-11-22T00:00:00.000Z',
+      notify: true,
+    },
   ]);
   expect(verifyChain([entry!], 'other')).toMatchObject({ holds: false, line: 1 });
 });
