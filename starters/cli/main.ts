@@ -25,7 +25,8 @@ addDecideCommands(program);
 addResultCommands(program);
 addVerifyCommand(program);
 addLabCommands(program);
-for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
+const allOf = (command: Command): Command[] => [command, ...command.commands.flatMap(allOf)];
+for (const command of allOf(program)) {
   command.exitOverride();
   if (command !== program) command.option('--json', 'print JSON for a program');
 }
