@@ -4,12 +4,15 @@ import path from 'node:path';
 import { bundleAgent } from './agent/bundle';
 import { startEmulator } from './aws/emulator';
 import { LAB_ACCOUNTS, type LabConfig } from './config';
+import { startControlServer } from './control';
 import { type InstanceHost, startInstanceHost } from './instances/instance-host';
 import { findIsolation } from './instances/isolation-mode';
 import { forgetProcess, recordProcess } from './instances/process-ledger';
 import { instanceRunners } from './instances/runner-registry';
 import type { SandboxOptions } from './instances/sandbox-runner';
 import { type DaemonAnswer, type DaemonOrder, labParts, type LabOptions, type LabStatus } from './lab';
+import { type LabNetwork, startLabNetwork } from './network/lab-network';
+import { startPaperAgents } from './paper/paper-agents';
 import { checkPorts } from './setup/ports';
 import { ensurePython, pythonHome } from './setup/python-environments';
 import { ensureAll, type SetupResult } from './setup/setup';
@@ -109,13 +112,36 @@ async function startParts(
     findIsolation(options.instanceMode),
     sandboxOptions(config, options, tools),
   ]);
-  const ssm = await startSsmServer({ port: ports.ssm, awsUrl: aws });
+  const ssm = await startSsmServer({ port: ports.ssm, awsUrl: aws, log });
   endings.push(() => ssm.stop());
+  const paper = await startPaperAgents({ awsUrl: aws, server: ssm.inProcess, log });
+  endings.push(() => paper.stop());
+
+  let network: LabNetwork | undefined;
+  if (isolation.network) {
+    const python = required(tools.aws?.python);
+    network = await startLabNetwork({ awsUrl: aws, ssmUrl: ssm.url, stateFolder, python, log });
+    endings.push(network.stop.bind(network));
+  }
 
   let host: InstanceHost | undefined = undefined;
+  const runningHost = (): InstanceHost => {
+    if (!host) throw new Error('the lab is still starting');
+    return host;
+  };
+  const control = await startControlServer({
+    killAgent: (instanceId) => runningHost().killAgent(instanceId),
+    startAgent: (instanceId) => runningHost().startAgent(instanceId),
+  });
+  endings.push(() => control.stop());
+
   const status = (current: InstanceHost | undefined): LabStatus => {
     const instances = current?.instances() ?? [];
-    const notEnforced = [...isolation.notEnforced, ...instances.flatMap((instance) => instance.notEnforced)];
+    const notEnforced = [
+      ...isolation.notEnforced,
+      ...(network?.problems() ?? []),
+      ...instances.flatMap((instance) => instance.notEnforced),
+    ];
     return {
       aws,
       ssm: ssm.url,
@@ -123,8 +149,9 @@ async function startParts(
       temporalUi: temporal.uiUrl,
       accounts: LAB_ACCOUNTS,
       stateFolder,
+      control: control.url,
       pid: process.pid,
-      mode: { instances: isolation.mode, notEnforced: [...new Set(notEnforced)] },
+      mode: { instances: isolation.mode, network: isolation.network, notEnforced: [...new Set(notEnforced)] },
       instances,
     };
   };
@@ -139,6 +166,7 @@ async function startParts(
     cacheFolder,
     agentFile,
     runners: instanceRunners(isolation.mode, cacheFolder, sandbox),
+    ...(network ? { networks: network } : {}),
     log,
     onChange: publish,
     onTerminated: (instanceId) => ssm.forget(instanceId),
@@ -175,6 +203,7 @@ async function sandboxOptions(config: LabConfig, options: LabOptions, tools: Set
     const python = await ensurePython('forensics', { cacheFolder: config.cacheFolder });
     result.forensicTools = tools.forensicTools;
     result.visible = [path.dirname(python.bin), await pythonHome(python)];
+    result.programs = [python.python];
   }
   return result;
 }

@@ -26,10 +26,14 @@ export interface LabStatus {
   temporalUi: string;
   accounts: typeof LAB_ACCOUNTS;
   stateFolder: string;
+  /** Where instances are controlled from outside (control.ts). */
+  control: string;
   /** The process that holds the lab. */
   pid: number;
   mode: {
     instances: IsolationMode;
+    /** Whether instances have network interfaces of their own, with the rules of their security groups in force. */
+    network: boolean;
     /** What this lab only simulates. */
     notEnforced: string[];
   };

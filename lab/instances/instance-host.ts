@@ -2,6 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { InstanceNetworks } from '../network/instance-network';
 import { type EmulatedInstance, listEmulatedInstances } from './emulated-instance';
 import type { InstanceContext, InstanceRunner, InstanceRunnerRegistry } from './instance-runner';
 
@@ -13,6 +14,8 @@ export interface InstanceHostOptions {
   /** The SSM agent as one JavaScript file. */
   agentFile: string;
   runners: InstanceRunnerRegistry;
+  /** The lab's network; absent: instances share this machine's. */
+  networks?: InstanceNetworks;
   /** How often the emulator is asked, in milliseconds. Default 200. */
   pollMilliseconds?: number;
   log?: (message: string) => void;
@@ -37,6 +40,9 @@ export interface HostedInstance {
 
 export interface InstanceHost {
   instances(): HostedInstance[];
+  /** Ends an instance's SSM agent until startAgent. Rejects when the instance does not run or has no agent to end. */
+  killAgent(instanceId: string): Promise<void>;
+  startAgent(instanceId: string): Promise<void>;
   /** Ends every instance and the watching. */
   stop(): Promise<void>;
 }
@@ -60,6 +66,7 @@ class Slot {
     public instance: EmulatedInstance,
     readonly runner: InstanceRunner | undefined,
     private readonly context: InstanceContext,
+    private readonly networks: InstanceNetworks | undefined,
     private readonly changed: () => void,
   ) {
     this.kind = instance.kind;
@@ -102,11 +109,29 @@ class Slot {
     if (dropped) await fs.rm(this.context.instanceFolder, { recursive: true, force: true });
   }
 
+  /** Runs a step of the runner's that its kind may lack, in turn with the others. */
+  async agentStep(step: 'killAgent' | 'startAgent'): Promise<void> {
+    const { instanceId, kind } = this.instance;
+    const { runner } = this;
+    while (this.busy) await this.queue;
+    if (!runner || this.state !== 'running') throw new Error(`${instanceId} does not run: it is ${this.state}`);
+    if (!runner[step]) throw new Error(`an instance of kind ${kind} has no agent that can be ended or started`);
+    let failure: unknown;
+    this.step(async () => {
+      await runner[step]?.().catch((error: unknown) => (failure = error));
+    });
+    await this.queue;
+    if (failure instanceof Error) throw failure;
+  }
+
   private async begin(runner: InstanceRunner): Promise<void> {
     this.attempts += 1;
     this.set('starting');
     await fs.mkdir(this.context.instanceFolder, { recursive: true });
-    await runner.start(this.instance, this.context);
+    const { interfaceKind } = runner;
+    const network =
+      interfaceKind && this.networks ? await this.networks.attach(this.instance.instanceId, interfaceKind) : undefined;
+    await runner.start(this.instance, { ...this.context, ...(network ? { network } : {}) });
     this.problem = undefined;
     this.set('running');
     this.context.log(`${this.instance.instanceId} (${this.instance.kind}) runs`);
@@ -126,6 +151,7 @@ class Slot {
 
   private async end(runner: InstanceRunner): Promise<void> {
     await runner.stop();
+    await this.networks?.detach(this.instance.instanceId);
     this.set('stopped');
     this.context.log(`${this.instance.instanceId} (${this.instance.kind}) stopped`);
   }
@@ -141,6 +167,7 @@ class Slot {
         this.problem = error instanceof Error ? error.message : String(error);
         this.context.log(`${this.instance.instanceId} (${this.instance.kind}): ${this.problem}`);
         await this.runner?.stop().catch(() => undefined);
+        await this.networks?.detach(this.instance.instanceId).catch(() => undefined);
         this.retryAt = Date.now() + 1000 * 2 ** this.attempts;
         this.set('failed');
       })
@@ -166,7 +193,7 @@ export function startInstanceHost(options: InstanceHostOptions): InstanceHost {
     const instanceFolder = path.join(options.stateFolder, 'instances', instance.instanceId);
     const { awsUrl, ssmUrl, stateFolder, cacheFolder, agentFile } = options;
     const context = { awsUrl, ssmUrl, stateFolder, cacheFolder, agentFile, instanceFolder, log };
-    return new Slot(instance, options.runners.get(instance.kind)?.(), context, changed);
+    return new Slot(instance, options.runners.get(instance.kind)?.(), context, options.networks, changed);
   };
   const drop = (instanceId: string, slot: Slot): void => {
     slots.delete(instanceId);
@@ -222,7 +249,15 @@ export function startInstanceHost(options: InstanceHostOptions): InstanceHost {
   };
   const watching = watch();
 
+  const slotOf = (instanceId: string): Slot => {
+    const slot = slots.get(instanceId);
+    if (!slot) throw new Error(`no instance ${instanceId} in this lab`);
+    return slot;
+  };
+
   return {
+    killAgent: async (instanceId) => slotOf(instanceId).agentStep('killAgent'),
+    startAgent: async (instanceId) => slotOf(instanceId).agentStep('startAgent'),
     instances: () =>
       [...slots.values()].map((slot) => ({
         instanceId: slot.instance.instanceId,

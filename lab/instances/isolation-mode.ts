@@ -2,6 +2,7 @@ import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 
+import { whyNoNetwork } from '../network/network-support';
 import { findOnPath, outputOf } from '../setup/run-tool';
 
 /** How instances run: in namespaces of their own, or as plain processes of this machine. */
@@ -9,13 +10,17 @@ export type IsolationMode = 'namespaces' | 'processes';
 
 export interface Isolation {
   mode: IsolationMode;
+  /** Whether instances get network interfaces of their own. */
+  network: boolean;
   /** What the lab claims not: shown by `lab status`, so that nobody takes a simulated step for a real one. */
   notEnforced: string[];
 }
 
 const TOOLS = ['unshare', 'setpriv', 'mount', 'losetup', 'mknod', 'bash'];
-const NETWORK =
-  'network: instances share the network of this machine; security groups exist in the API and stop no packet';
+/** What is missing without a network, in words. */
+function networkMissing(why: string): string {
+  return `security groups, network ACLs, public addresses: instances share the network of this machine, no packet is stopped (${why})`;
+}
 
 /** The very mounts a sandbox needs, in a namespace that ends with the trial. */
 const TRIAL = `
@@ -44,13 +49,21 @@ async function whyNoNamespaces(): Promise<string | undefined> {
 /** Finds out by trying. `wanted` 'processes' forces the reduced mode. */
 export async function findIsolation(wanted?: IsolationMode): Promise<Isolation> {
   const why = wanted === 'processes' ? 'asked for by configuration' : await whyNoNamespaces();
-  if (why === undefined) return { mode: 'namespaces', notEnforced: [NETWORK] };
+  if (why === undefined) {
+    const whyNot = await whyNoNetwork();
+    return {
+      mode: 'namespaces',
+      network: whyNot === undefined,
+      notEnforced: whyNot === undefined ? [] : [networkMissing(whyNot)],
+    };
+  }
   return {
     mode: 'processes',
+    network: false,
     notEnforced: [
       `isolation of instances: they run as plain processes of this machine (${why}); its file system, users and processes are theirs`,
       'read-only evidence volumes: documents get the image file itself and could write to it',
-      NETWORK,
+      networkMissing('instances are plain processes'),
     ],
   };
 }

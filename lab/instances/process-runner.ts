@@ -3,6 +3,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { fixtureSystem } from '../memory-tools/fixture-system';
 import { agentEnvironment, agentSettings } from './agent-settings';
 import type { EmulatedInstance } from './emulated-instance';
 import type { InstanceContext, InstanceRunner } from './instance-runner';
@@ -53,7 +54,10 @@ export class ProcessRunner implements InstanceRunner {
     const forensic = instance.tags['lab:image'] === 'forensic';
     if (forensic && this.options.forensicTools)
       environment.FORENSIC_TOOLS = path.join(this.options.forensicTools, 'bin');
-    if (this.options.fixtureMemory !== undefined) environment.LAB_FIXTURE_MEMORY = this.options.fixtureMemory;
+    if (this.options.fixtureMemory !== undefined) {
+      environment.LAB_FIXTURE_MEMORY = this.options.fixtureMemory;
+      environment.FORENSICS_SYSTEM_ROOT = await fixtureSystem(this.options.fixtureMemory);
+    }
     const run = (): void => void this.keepAgentRunning(context, environment);
     if (agent.delaySeconds > 0) this.agentTimer = setTimeout(run, agent.delaySeconds * 1000);
     else run();

@@ -3,6 +3,8 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import readline from 'node:readline';
 
+import type { InstanceNetwork } from '../network/instance-network';
+import { insideNamespace } from '../network/run-in-namespace';
 import { forgetProcess, killGroup, recordProcess } from './process-ledger';
 
 export interface SandboxSettings {
@@ -19,6 +21,8 @@ export interface SandboxSettings {
   agentFile?: string;
   agentDelaySeconds: number;
   agentEnvironment: Record<string, string>;
+  /** Absent: the sandbox shares this machine's network. */
+  network?: InstanceNetwork;
 }
 
 export interface RunningSandbox {
@@ -26,6 +30,8 @@ export interface RunningSandbox {
   pid: number;
   /** Its /dev, seen from outside. */
   devFolder: string;
+  /** Its /run, seen from outside. */
+  runFolder: string;
   /** What it sees as /dev/volumes. */
   filesFolder: string;
   /** Resolves when it is gone, by whatever cause. */
@@ -53,30 +59,29 @@ export async function startSandbox(settings: SandboxSettings): Promise<RunningSa
   const log = await fs.open(path.join(settings.stateFolder, 'logs', `instance-${settings.instanceId}.log`), 'a');
   const namespaces = ['--mount', '--pid', '--uts', '--ipc', '--propagation', 'private', '--fork', '--kill-child'];
   // The sandbox ends with this process even when that is killed: pdeathsig ends unshare, kill-child ends the sandbox.
-  const child = spawn(
-    'setpriv',
-    ['--pdeathsig', 'KILL', 'unshare', ...namespaces, '/bin/bash', path.join(__dirname, 'sandbox.sh')],
-    {
-      detached: true,
-      stdio: ['ignore', 'pipe', log.fd],
-      cwd: '/',
-      env: {
-        PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
-        SANDBOX_FOLDER: settings.instanceFolder,
-        SANDBOX_HOSTNAME: settings.hostname,
-        SANDBOX_VOLUMES: filesFolder,
-        SANDBOX_VOLUMES_MODE: settings.volumesReadOnly ? 'ro' : 'rw',
-        SANDBOX_VISIBLE: settings.visible.join('\n'),
-        SANDBOX_FORENSIC_TOOLS: settings.forensicTools ?? '',
-        SANDBOX_FIXTURES: settings.fixtures ?? '',
-        SANDBOX_INIT: path.join(__dirname, 'sandbox-init.sh'),
-        SANDBOX_AGENT: settings.agentFile ?? '',
-        SANDBOX_AGENT_DELAY: String(settings.agentDelaySeconds),
-        SANDBOX_NODE: process.execPath,
-        SANDBOX_AGENT_ENV: environmentLines(settings.agentEnvironment),
-      },
+  const inside = ['unshare', ...namespaces, '/bin/bash', path.join(__dirname, 'sandbox.sh')] as const;
+  const connected = settings.network ? insideNamespace(settings.network.namespace, ...inside) : inside;
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...connected], {
+    detached: true,
+    stdio: ['ignore', 'pipe', log.fd],
+    cwd: '/',
+    env: {
+      PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+      SANDBOX_FOLDER: settings.instanceFolder,
+      SANDBOX_HOSTNAME: settings.hostname,
+      SANDBOX_VOLUMES: filesFolder,
+      SANDBOX_VOLUMES_MODE: settings.volumesReadOnly ? 'ro' : 'rw',
+      SANDBOX_VISIBLE: settings.visible.join('\n'),
+      SANDBOX_FORENSIC_TOOLS: settings.forensicTools ?? '',
+      SANDBOX_FIXTURES: settings.fixtures ?? '',
+      SANDBOX_INIT: path.join(__dirname, 'sandbox-init.sh'),
+      SANDBOX_AGENT: settings.agentFile ?? '',
+      SANDBOX_AGENT_DELAY: String(settings.agentDelaySeconds),
+      SANDBOX_NODE: process.execPath,
+      SANDBOX_RESOLVER: settings.network?.resolver ?? '',
+      SANDBOX_AGENT_ENV: environmentLines(settings.agentEnvironment),
     },
-  );
+  });
   const ended = new Promise<void>((resolve) => {
     child.once('error', () => resolve());
     child.once('exit', () => resolve());
@@ -92,7 +97,15 @@ export async function startSandbox(settings: SandboxSettings): Promise<RunningSa
   };
   try {
     const pid = await readyPid(child, settings.instanceId);
-    return { pid, devFolder: `/proc/${pid}/root/dev`, filesFolder, ended, stop: () => stopInit(pid, stop) };
+    const root = `/proc/${pid}/root`;
+    return {
+      pid,
+      devFolder: `${root}/dev`,
+      runFolder: `${root}/run`,
+      filesFolder,
+      ended,
+      stop: () => stopInit(pid, stop),
+    };
   } catch (error) {
     await stop();
     throw error;

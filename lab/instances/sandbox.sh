@@ -3,7 +3,8 @@
 # /dev, /run and /tmp. Started by sandbox.ts as the first process of new mount, pid, uts and ipc namespaces, as root.
 # All that is mounted here vanishes with the namespace: there is nothing to clean up on the machine.
 #
-# A sandbox stands for an instance, it is no security boundary: it shares the kernel and, for now, the network of this machine.
+# A sandbox stands for an instance, it is no security boundary: it shares the kernel of this machine, and its network too where
+# the lab has none of its own. Else it is started inside its network namespace; its security groups are in force outside of that.
 #
 # From the environment:
 #   SANDBOX_FOLDER         holds upper, work and root; upper is the instance's disk
@@ -17,6 +18,7 @@
 #   SANDBOX_AGENT          SSM agent, one JavaScript file; empty: an instance without an agent
 #   SANDBOX_AGENT_DELAY    seconds until the agent starts
 #   SANDBOX_NODE           the node command
+#   SANDBOX_RESOLVER       address of the resolver in the instance's own network; empty: the network is this machine's
 #   SANDBOX_AGENT_ENV      what the agent and its documents see, NAME=value, one a line
 # Prints "ready <pid on the machine>" on standard output; everything else goes to standard error.
 set -euo pipefail
@@ -49,6 +51,8 @@ mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys"
 mount -t tmpfs -o mode=0755,nosuid,nodev tmpfs "$root/run"
 mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$root/tmp"
+# What plants traces runs where this file is, and nowhere else.
+basename "$SANDBOX_FOLDER" >"$root/run/lab-instance"
 # The responder's own homes are none of an instance's business.
 for home in root home; do
   if [[ -d $root/$home ]]; then mount -t tmpfs -o mode=0755,nosuid,nodev tmpfs "$root/$home"; fi
@@ -89,6 +93,14 @@ if [[ -n $SANDBOX_FIXTURES ]]; then
   bind "$SANDBOX_FIXTURES" "$root/opt/lab-fixtures" ro
 fi
 hostname >"$root/etc/hostname"
+held_back=-sys_module,-sys_rawio,-sys_boot,-sys_time,-mknod,-mac_admin,-mac_override
+if [[ -n $SANDBOX_RESOLVER ]]; then
+  # Often a link to a file of a service that does not run in here.
+  rm -f "$root/etc/resolv.conf"
+  echo "nameserver $SANDBOX_RESOLVER" >"$root/etc/resolv.conf"
+else
+  held_back+=,-net_admin
+fi
 
 agent_environment=()
 while IFS= read -r assignment; do
@@ -105,7 +117,7 @@ rmdir /mnt/.machine
 echo "ready $host_pid"
 exec 1>&2
 # Without these a document cannot reach past the sandbox: load modules, make device nodes, set the clock, halt the machine,
-# or change the firewall that the sandbox shares with it.
+# or change the firewall where the sandbox shares the machine's.
 exec env -i "${agent_environment[@]}" \
-  setpriv --bounding-set=-sys_module,-sys_rawio,-sys_boot,-sys_time,-mknod,-net_admin,-mac_admin,-mac_override \
+  setpriv --bounding-set="$held_back" \
   /bin/bash /sbin/sandbox-init "${SANDBOX_AGENT_DELAY}" ${SANDBOX_AGENT:+"$SANDBOX_NODE" /usr/lib/lab-agent/agent.cjs}

@@ -7,8 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import {
   AttachVolumeCommand,
+  CreateSecurityGroupCommand,
   CreateVolumeCommand,
+  DescribeInstancesCommand,
   EC2Client,
+  ModifyInstanceAttributeCommand,
   RegisterImageCommand,
   RunInstancesCommand,
 } from '@aws-sdk/client-ec2';
@@ -22,6 +25,7 @@ import {
 
 import { LAB_REGION, type LabConfig, labConfig } from '../../../lab/config';
 import { loopDevicesOf } from '../../../lab/instances/loop-devices';
+import { namespacesOf } from '../../../lab/network/namespaces';
 
 const client = (endpoint: string) => ({
   endpoint,
@@ -55,6 +59,10 @@ export async function dropConfig(config: LabConfig): Promise<void> {
 
 /** Whether this machine lets its user make a mount namespace; where not, only the reduced mode can be tested. */
 export const canIsolate = spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0;
+
+/** Whether it also has what the lab's network needs. */
+export const canNetwork =
+  canIsolate && ['nft', 'ip'].every((tool) => spawnSync(tool, ['-V'], { stdio: 'ignore' }).status === 0);
 
 /** The AWS side of a test: an account with one image. */
 export class TestAccount {
@@ -101,6 +109,19 @@ export class TestAccount {
     return VolumeId!;
   }
 
+  /** Gives an instance a security group that lets nothing in. */
+  async closeGroups(instanceId: string): Promise<void> {
+    const { Reservations } = await this.ec2.send(new DescribeInstancesCommand({ InstanceIds: [instanceId] }));
+    const { GroupId } = await this.ec2.send(
+      new CreateSecurityGroupCommand({
+        VpcId: Reservations![0]!.Instances![0]!.VpcId,
+        GroupName: `closed-${instanceId}`,
+        Description: 'lets nothing in',
+      }),
+    );
+    await this.ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: instanceId, Groups: [GroupId!] }));
+  }
+
   /** Runs a script on an instance through a document, once its agent is there; the answer when it ended. */
   async run(instanceId: string, script: string): Promise<GetCommandInvocationCommandOutput> {
     const name = `test-${Math.random().toString(36).slice(2)}`;
@@ -135,9 +156,9 @@ export async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Everything of a state folder that outlives its lab: processes that name it, loop devices, mounts. */
+/** Everything of a state folder that outlives its lab: processes that name it, loop devices, mounts, networks. */
 export async function remains(stateFolder: string): Promise<string[]> {
-  const found = await loopDevicesOf(stateFolder);
+  const found = [...(await loopDevicesOf(stateFolder)), ...(await namespacesOf(stateFolder))];
   const mounts = await fs.readFile('/proc/self/mountinfo', 'utf8');
   found.push(...mounts.split('\n').filter((line) => line.includes(stateFolder)));
   for (const pid of await fs.readdir('/proc')) {
