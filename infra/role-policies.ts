@@ -1,7 +1,7 @@
 /**
- * What each role may do: one purpose, one role. Containment cannot read evidence, acquisition cannot contain, triage
- * changes nothing. Resource scopes that AWS offers for an action are used; where AWS offers none it stands as `*`.
- * Source of actions and scopes: Service Authorization Reference. Not yet tried on AWS itself.
+ * What each member role may do: one purpose, one role. Containment cannot read evidence, acquisition cannot contain,
+ * triage changes nothing. Resource scopes that AWS offers for an action are used; where AWS offers none it stands as `*`.
+ * Source of actions and scopes: Service Authorization Reference. Tried in the lab, which enforces them; not yet on AWS.
  */
 export interface PolicyDocument {
   Version: '2012-10-17';
@@ -14,7 +14,10 @@ export interface PolicyDocument {
   }[];
 }
 
-const policy = (...Statement: PolicyDocument['Statement']): PolicyDocument => ({ Version: '2012-10-17', Statement });
+export const policy = (...Statement: PolicyDocument['Statement']): PolicyDocument => ({
+  Version: '2012-10-17',
+  Statement,
+});
 
 export interface PolicyScope {
   memberAccountId: string;
@@ -46,13 +49,11 @@ export const acquirePolicy = ({ memberAccountId, forensicsAccountId, region }: P
         'ec2:DescribeInstances',
         'ec2:DescribeInstanceAttribute',
         'ec2:DescribeSnapshots',
-        'ec2:DescribeSnapshotAttribute',
         'ec2:DescribeLockedSnapshots',
         'ec2:DescribeVolumes',
         'kms:DescribeKey',
         'ssm:DescribeInstanceInformation',
         'ssm:ListCommands',
-        'ssm:ListCommandInvocations',
         'ssm:GetCommandInvocation',
       ],
       Resource: ['*'],
@@ -65,9 +66,10 @@ export const acquirePolicy = ({ memberAccountId, forensicsAccountId, region }: P
         `arn:aws:ec2:${region}:${memberAccountId}:instance/*`,
         `arn:aws:ec2:${region}:${memberAccountId}:volume/*`,
       ],
-      // This action also changes security groups and user data; protection needs none of that.
+      // This action also changes security groups and user data; protection needs none of that. AWS's own examples write
+      // the attribute as its parameter is called; others begin it with a small letter.
       Condition: {
-        'ForAnyValue:StringEquals': {
+        StringEqualsIgnoreCase: {
           'ec2:Attribute': [
             'DisableApiTermination',
             'DisableApiStop',
@@ -87,7 +89,6 @@ export const acquirePolicy = ({ memberAccountId, forensicsAccountId, region }: P
         'ec2:CopySnapshot',
         'ec2:CreateTags',
         'ec2:LockSnapshot',
-        'ec2:ModifySnapshotAttribute',
       ],
       Resource: [
         `arn:aws:ec2:${region}::snapshot/*`,
@@ -95,6 +96,14 @@ export const acquirePolicy = ({ memberAccountId, forensicsAccountId, region }: P
         `arn:aws:ec2:${region}:${memberAccountId}:instance/*`,
       ],
     },
+    // Evidence is shared with the forensics account and with nobody else, least of all with everybody.
+    ...(['Add', 'Remove'] as const).map((change) => ({
+      Sid: `Share${change}`,
+      Effect: 'Allow' as const,
+      Action: ['ec2:ModifySnapshotAttribute'],
+      Resource: [`arn:aws:ec2:${region}::snapshot/*`],
+      Condition: { StringEquals: { [`ec2:${change}/userId`]: forensicsAccountId } },
+    })),
     {
       Sid: 'ReadBlocks',
       Effect: 'Allow',
@@ -104,14 +113,16 @@ export const acquirePolicy = ({ memberAccountId, forensicsAccountId, region }: P
     {
       Sid: 'UseKeysThroughEbs',
       Effect: 'Allow',
-      Action: [
-        'kms:CreateGrant',
-        'kms:Decrypt',
-        'kms:GenerateDataKeyWithoutPlaintext',
-        'kms:ReEncryptFrom',
-        'kms:ReEncryptTo',
-      ],
+      Action: ['kms:Decrypt', 'kms:GenerateDataKeyWithoutPlaintext', 'kms:ReEncryptFrom', 'kms:ReEncryptTo'],
       Resource: [`arn:aws:kms:${region}:${memberAccountId}:key/*`],
+    },
+    {
+      // EBS takes a grant of its own to read and write a disk later; no other grant is the role's to give.
+      Sid: 'LetEbsUseKeys',
+      Effect: 'Allow',
+      Action: ['kms:CreateGrant'],
+      Resource: [`arn:aws:kms:${region}:${memberAccountId}:key/*`],
+      Condition: { Bool: { 'kms:GrantIsForAWSResource': 'true' } },
     },
     {
       Sid: 'CommandTheSuspect',

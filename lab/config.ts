@@ -1,4 +1,7 @@
 import path from 'node:path';
+import { durationsFrom, type LabDurations } from './durations';
+
+export type { LabDurations } from './durations';
 
 /** The accounts of the lab. AWS's own documentation uses such numbers for examples; no real account is meant. */
 export const LAB_ACCOUNTS = { member: '111122223333', forensics: '444455556666' } as const;
@@ -11,12 +14,6 @@ export interface LabPorts {
   ssm: number;
   temporal: number;
   temporalUi: number;
-}
-
-/** How long the lab's AWS takes for what AWS takes long for, in seconds. 0 means at once. */
-export interface LabDurations {
-  snapshotSeconds: number;
-  copySeconds: number;
 }
 
 export interface LabConfig {
@@ -42,21 +39,12 @@ function port(env: NodeJS.ProcessEnv, name: string, fallback: number): number {
   return value;
 }
 
-function seconds(env: NodeJS.ProcessEnv, name: string, fallback: number): number {
-  const text = env[name];
-  if (text === undefined || text === '') return fallback;
-  const value = Number(text);
-  if (!Number.isFinite(value) || value < 0)
-    throw new Error(`${name}="${text}" is not a duration: give seconds, 0 or more`);
-  return value;
-}
-
 /**
  * The lab's configuration from the environment.
  *
  * LAB_AWS_PORT (5066), LAB_SSM_PORT (5070), LAB_TEMPORAL_PORT (7233), LAB_TEMPORAL_UI_PORT (8233),
  * LAB_TEMPORAL_ADDRESS and LAB_TEMPORAL_UI_URL (a Temporal server that is there already: host:port, and where its UI is),
- * LAB_CACHE (<project>/.cache), LAB_STATE (<cache>/lab), LAB_SNAPSHOT_SECONDS (2), LAB_COPY_SECONDS (2).
+ * LAB_CACHE (<project>/.cache), LAB_STATE (<cache>/lab), LAB_TIME (brief) and the durations of durations.ts.
  */
 export function labConfig(env: NodeJS.ProcessEnv = process.env): LabConfig {
   const cacheFolder = path.resolve(env.LAB_CACHE ?? path.join(PROJECT_ROOT, '.cache'));
@@ -71,9 +59,6 @@ export function labConfig(env: NodeJS.ProcessEnv = process.env): LabConfig {
     },
     cacheFolder,
     stateFolder: path.resolve(env.LAB_STATE ?? path.join(cacheFolder, 'lab')),
-    durations: {
-      snapshotSeconds: seconds(env, 'LAB_SNAPSHOT_SECONDS', 2),
-      copySeconds: seconds(env, 'LAB_COPY_SECONDS', 2),
-    },
+    durations: durationsFrom(env),
   };
 }

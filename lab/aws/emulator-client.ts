@@ -23,10 +23,11 @@ export interface Fault {
   /** "after": the action is carried out and its answer lost, which is what tests of idempotency need. */
   when?: 'before' | 'after';
   /**
+   * "busy": DetachVolume leaves its attachment `busy`, as of a mounted volume, until it is detached by force.
    * "error": a snapshot or copy made by the call ends in state `error`, with `message` as its StateMessage.
    * For CreateSnapshot(s), `match: { VolumeId }` picks the volume; for CopySnapshot, `match: { SourceSnapshotId }`.
    */
-  outcome?: 'error';
+  outcome?: 'error' | 'busy';
 }
 
 /** A call that the emulator saw. */
@@ -99,6 +100,14 @@ export class EmulatorClient {
     await this.request('DELETE', 'faults');
   }
 
+  /**
+   * Keeps snapshots, copies, instances or volumes on their way (`pending`, `stopping`, `attaching`, …) until a later
+   * call names them no more. What has arrived already stays so.
+   */
+  async hold(...kinds: ('snapshots' | 'copies' | 'instances' | 'volumes')[]): Promise<void> {
+    await this.request('PUT', 'holds', kinds);
+  }
+
   /** Every call since the start or the last {@link clearCalls}, oldest first. */
   calls(): Promise<RecordedCall[]> {
     return this.request<RecordedCall[]>('GET', 'calls');
@@ -130,12 +139,17 @@ export class EmulatorClient {
   }
 
   /**
-   * Turns on the check of signatures and IAM policies for every later call (moto's rule: actions only, it ignores
-   * Resource and Condition). Make users and roles first. `false` turns it off.
+   * Turns on the check of every request: its signature, and the policies of whoever signed (lab/aws/overlay/iam_*.py). Make
+   * users and roles first. `false` turns it off.
    */
   async enforceIam(enforce: boolean): Promise<void> {
     const answer = await fetch(`${this.url}/moto-api/reset-auth`, { method: 'POST', body: enforce ? '0' : 'inf' });
     if (!answer.ok) throw new Error(`the AWS emulator at ${this.url} answered ${answer.status} to reset-auth`);
+  }
+
+  /** Ends a session of a role, as its age would. Throws for an access key that no session has. */
+  async expireSession(accessKeyId: string): Promise<void> {
+    await this.request('POST', 'iam', { expireSession: accessKeyId });
   }
 
   private async request<T>(method: string, path: string, body?: unknown): Promise<T> {

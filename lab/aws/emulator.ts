@@ -4,6 +4,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type LabDurations, PROJECT_ROOT } from '../config';
+import { durationVariables } from '../durations';
 
 export interface EmulatorOptions {
   /** The Python of an environment in which lab/aws/requirements.txt is installed. */
@@ -75,8 +76,7 @@ function launch(options: EmulatorOptions): ChildProcess {
       env: {
         ...process.env,
         LAB_DATA: options.dataFolder,
-        LAB_SNAPSHOT_SECONDS: String(options.durations.snapshotSeconds),
-        LAB_COPY_SECONDS: String(options.durations.copySeconds),
+        ...durationVariables(options.durations),
         // Bodies of 1 MiB and more go back to the system when they are done with; else every thread of the server
         // keeps the memory of its biggest upload.
         MALLOC_MMAP_THRESHOLD_: String(1024 * 1024),

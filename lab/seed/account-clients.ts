@@ -1,3 +1,4 @@
+import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EC2Client } from '@aws-sdk/client-ec2';
 import { IAMClient } from '@aws-sdk/client-iam';
@@ -15,16 +16,10 @@ export interface LabEndpoints {
   ssm: string;
 }
 
-export interface LabCredentials {
-  accessKeyId: string;
-  secretAccessKey: string;
-  sessionToken?: string;
-}
-
 /** Clients with an administrator's rights in one account of the lab: for set-up and for tests, never for the product. */
 export interface AccountClients {
   accountId: string;
-  credentials: LabCredentials;
+  autoScaling: AutoScalingClient;
   ec2: EC2Client;
   iam: IAMClient;
   kms: KMSClient;
@@ -34,37 +29,39 @@ export interface AccountClients {
   dynamodb: DynamoDBClient;
 }
 
-/** Comes with every account that AWS Organizations makes; the emulator lets anyone assume it. */
+/** Comes with every account that AWS Organizations makes; its management account may assume it. */
 const ADMINISTRATOR = 'OrganizationAccountAccessRole';
+/** Root of the lab's management account, by a key that the emulator knows (lab/aws/overlay/iam_callers.py). */
+const MANAGEMENT = { accessKeyId: 'AKIALABSETUP', secretAccessKey: 'lab' };
 
+/**
+ * Clients of an account's administrator. Their sessions end after an hour, as on AWS; the SDK renews them.
+ * @throws the SDK's error when the emulator does not let the administrator in.
+ */
 export async function administratorOf(accountId: string, endpoints: LabEndpoints): Promise<AccountClients> {
-  const sts = new STSClient({
-    region: LAB_REGION,
-    endpoint: endpoints.aws,
-    credentials: { accessKeyId: 'AKIALABSETUP', secretAccessKey: 'lab' },
-  });
-  const { Credentials } = await sts.send(
-    new AssumeRoleCommand({
-      RoleArn: `arn:aws:iam::${accountId}:role/${ADMINISTRATOR}`,
-      RoleSessionName: 'lab-set-up',
-    }),
-  );
-  if (!Credentials?.AccessKeyId || !Credentials.SecretAccessKey || !Credentials.SessionToken) {
-    throw new Error(`the emulator gave no credentials for account ${accountId}`);
-  }
-  const credentials: LabCredentials = {
-    accessKeyId: Credentials.AccessKeyId,
-    secretAccessKey: Credentials.SecretAccessKey,
-    sessionToken: Credentials.SessionToken,
+  const sts = new STSClient({ region: LAB_REGION, endpoint: endpoints.aws, credentials: MANAGEMENT });
+  const credentials = async () => {
+    const { Credentials: given } = await sts.send(
+      new AssumeRoleCommand({
+        RoleArn: `arn:aws:iam::${accountId}:role/${ADMINISTRATOR}`,
+        RoleSessionName: 'lab-set-up',
+      }),
+    );
+    if (!given?.AccessKeyId || !given.SecretAccessKey || !given.SessionToken || !given.Expiration) {
+      throw new Error(`the emulator gave no credentials for account ${accountId}`);
+    }
+    return {
+      accessKeyId: given.AccessKeyId,
+      secretAccessKey: given.SecretAccessKey,
+      sessionToken: given.SessionToken,
+      expiration: given.Expiration,
+    };
   };
-  return clientsWith(accountId, credentials, endpoints);
-}
-
-export function clientsWith(accountId: string, credentials: LabCredentials, endpoints: LabEndpoints): AccountClients {
+  await credentials();
   const settings = { region: LAB_REGION, endpoint: endpoints.aws, credentials };
   return {
     accountId,
-    credentials,
+    autoScaling: new AutoScalingClient(settings),
     ec2: new EC2Client(settings),
     iam: new IAMClient(settings),
     kms: new KMSClient(settings),

@@ -1,6 +1,5 @@
 """Around every call: faults, journal, and AWS-shaped errors where moto would answer an HTML page."""
 
-import json
 import re
 import sys
 import time
@@ -14,6 +13,8 @@ from moto.s3.responses import S3Response
 from werkzeug.exceptions import HTTPException
 
 from . import faults, journal
+from .iam_enforcement import authorize_s3, may_learn_of_absence
+from .parameters import parameters_of
 from .s3_operations import operation_of
 from .support import AwsError, patch
 
@@ -24,6 +25,7 @@ S3_STATUS = {
     "AccessDenied": 403,
     "InvalidAccessKeyId": 403,
     "SignatureDoesNotMatch": 403,
+    "RequestTimeTooSkewed": 403,
     "InternalError": 500,
     "NoSuchBucket": 404,
     "NoSuchKey": 404,
@@ -35,23 +37,17 @@ S3_STATUS = {
     "RequestTimeout": 400,
     "ServiceUnavailable": 503,
 }
-
-
-def parameters_of(response):
-    """The parameters of a call as a plain dictionary, whatever the protocol."""
-    if getattr(response, "automated_parameter_parsing", False):
-        parsed = getattr(response, "params", {})
-        plain = parsed.original_dict() if hasattr(parsed, "original_dict") else dict(parsed)
-        return {**plain, **response.uri_match}
-    body = response.body if isinstance(response.body, (str, bytes)) else ""
-    try:
-        parsed = json.loads(body)
-        if isinstance(parsed, dict):
-            return {**parsed, **(response.uri_match or {})}
-    except (ValueError, TypeError):
-        pass
-    query = {name: values[0] for name, values in response.querystring.items() if isinstance(values, list) and values}
-    return {name: value for name, value in query.items() if name not in ("Action", "Version")}
+# https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html; EC2's and EBS's differ.
+REFUSALS = {
+    "AccessDenied": 403,
+    "AuthFailure": 401,
+    "AuthorizationError": 403,
+    "ExpiredToken": 403,
+    "InvalidClientTokenId": 403,
+    "MissingAuthenticationToken": 403,
+    "SignatureDoesNotMatch": 403,
+    "UnauthorizedOperation": 403,
+}
 
 
 def status_of(service, code):
@@ -61,7 +57,11 @@ def status_of(service, code):
         return 500
     if code in ("ServiceUnavailable", "Unavailable"):
         return 503
-    return 403 if code == "UnauthorizedOperation" else None
+    if service == "s3":
+        return S3_STATUS.get(code, 400)
+    if service == "ebs" and code == "AccessDeniedException":
+        return 403
+    return REFUSALS.get(code)
 
 
 def error_in(status, headers, body):
@@ -73,45 +73,50 @@ def error_in(status, headers, body):
     return found.group(1) if found else (headers or {}).get("X-Amzn-ErrorType") or str(status)
 
 
-def call_action(original, self):
-    started = time.time()
-    service, action = self.service_name, self._get_action()
-    account = self.current_account
-    parameters = parameters_of(self)
-    answer = None
-    error = None
+def carried_out(service, action, account, parameters, carry_out):
+    """(answer, error, fault): exactly one of answer and error is there. `fault` is what struck the call, if one did."""
     fault = faults.take(service, action, account, parameters)
     try:
         if fault and fault.get("delay"):
             time.sleep(fault["delay"])
         if fault and fault.get("code") and fault.get("when") != "after":
             raise injected(fault)
-        answer = original(self)
+        answer = carry_out()
         if fault and fault.get("code"):
             raise injected(fault)
+        return answer, None, fault
     except NotImplementedError as reason:
-        error = AwsError("UnknownOperationException", f"not implemented by the emulator: {reason}")
+        code = "NotImplemented" if service == "s3" else "UnknownOperationException"
+        return None, AwsError(code, f"not implemented by the emulator: {reason}"), fault
     except ServiceException as reason:
-        error = reason
+        return None, reason, fault
     except HTTPException:
         raise
     except Exception as reason:
         # An HTML page from the web framework would reach the SDK as a parse error and hide what happened.
         traceback.print_exc(file=sys.stderr)
-        error = AwsError("InternalFailure", f"the emulator failed: {type(reason).__name__}: {reason}")
-    if error is not None:
-        status, headers, body = self.serialized(ActionResult(error))
-        status = (fault or {}).get("status") or status_of(service, error.code) or status
-        headers = {**headers, "status": str(status)}
-        answer = status, headers, body
-    code = error.code if error is not None else error_in(*answer)
-    agent = self.headers.get("User-Agent", "")
-    journal.write(started, service, action, account, getattr(self, "region", None), parameters, agent, code, answer[0])
-    return answer
+        code = "InternalError" if service == "s3" else "InternalFailure"
+        return None, AwsError(code, f"the emulator failed: {type(reason).__name__}: {reason}"), fault
 
 
 def injected(fault):
     return AwsError(fault["code"], fault.get("message", "injected by the lab"))
+
+
+def call_action(original, self):
+    started = time.time()
+    service, action = self.service_name, self._get_action()
+    account = self.current_account
+    parameters = parameters_of(self)
+    answer, error, fault = carried_out(service, action, account, parameters, lambda: original(self))
+    if error is not None:
+        status, headers, body = self.serialized(ActionResult(error))
+        status = (fault or {}).get("status") or status_of(service, error.code) or status
+        answer = status, {**headers, "status": str(status)}, body
+    code = error.code if error is not None else error_in(*answer)
+    agent = self.headers.get("User-Agent", "")
+    journal.write(started, service, action, account, getattr(self, "region", None), parameters, agent, code, answer[0])
+    return answer
 
 
 # ---- S3 has a dispatcher of its own
@@ -121,29 +126,19 @@ def s3_call(original, self, request, full_url, headers):
     started = time.time()
     self.setup_class(request)
     action, parameters = operation_of(request, self.bucket_name, self.parse_key_name())
-    fault = faults.take("s3", action, self.current_account, parameters)
-    error = None
-    try:
-        if fault and fault.get("delay"):
-            time.sleep(fault["delay"])
-        if fault and fault.get("code") and fault.get("when") != "after":
-            raise injected(fault)
-        answer = original(self, request, full_url, headers)
-        if fault and fault.get("code"):
-            raise injected(fault)
-    except NotImplementedError as reason:
-        error = AwsError("NotImplemented", f"not implemented by the emulator: {reason}")
-    except ServiceException as reason:
-        error = reason
-    except HTTPException:
-        raise
-    except Exception as reason:
-        traceback.print_exc(file=sys.stderr)
-        error = AwsError("InternalError", f"the emulator failed: {type(reason).__name__}: {reason}")
-    if error is not None:
-        status = (fault or {}).get("status") or status_of("s3", error.code) or S3_STATUS.get(error.code, 400)
-        answer = s3_error(status, error.code, error.message)
+
+    def carry_out():
+        authorize_s3(self, action, parameters)
+        return original(self, request, full_url, headers)
+
+    answer, error, fault = carried_out("s3", action, self.current_account, parameters, carry_out)
     code = error.code if error is not None else error_in(*answer)
+    if code in ("NoSuchKey", "404") and action in ("GetObject", "HeadObject"):
+        if not may_learn_of_absence(self.bucket_name, self.region):
+            error, code = AwsError("AccessDenied", "Access Denied"), "AccessDenied"
+    if error is not None:
+        status = (fault or {}).get("status") or status_of("s3", error.code)
+        answer = s3_error(status, error.code, error.message)
     agent = request.headers.get("User-Agent", "")
     journal.write(started, "s3", action, self.current_account, self.region, parameters, agent, code, answer[0])
     return answer
@@ -155,9 +150,6 @@ def s3_error(status, code, message):
     return status, {"content-type": "application/xml"}, body
 
 
-# ---- who calls
-
-
 def access_key(original, self):
     """A presigned URL carries its access key in the query."""
     if "Authorization" not in self.headers:
@@ -167,25 +159,5 @@ def access_key(original, self):
     return original(self)
 
 
-def authorize(original, self, resource="*"):
-    """moto answers a refusal as XML even to services that speak JSON, and under one code where EC2 has its own."""
-    try:
-        return original(self, resource)
-    except HTTPException as refusal:
-        if self.service_name == "ec2" and getattr(refusal, "error_type", "") == "AccessDenied":
-            message = f"You are not authorized to perform this operation. {getattr(refusal, 'message', '')}"
-            raise AwsError("UnauthorizedOperation", message)
-        if getattr(self, "request_json", False) or "json" in self.headers.get("Content-Type", ""):
-            code = getattr(refusal, "error_type", "AccessDenied")
-            code = "AccessDeniedException" if code == "AccessDenied" else code
-            raise AwsError(code, getattr(refusal, "message", "not authorized"))
-        raise
-
-
-patch(
-    BaseResponse,
-    call_action=call_action,
-    get_access_key=access_key,
-    _authenticate_and_authorize_normal_action=authorize,
-)
+patch(BaseResponse, call_action=call_action, get_access_key=access_key)
 patch(S3Response, key_response=s3_call, bucket_response=s3_call)

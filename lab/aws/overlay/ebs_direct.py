@@ -5,27 +5,34 @@ https://docs.aws.amazon.com/ebs/latest/userguide/readsnapshots.html
 
 import base64
 import hashlib
+import hmac
 import os
 import threading
 import time
 from datetime import datetime, timedelta, timezone
 
 from moto.core.responses import ActionResult
-from moto.ebs.models import EBSBackend
 from moto.ebs.responses import EBSResponse
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import ec2_backends
+from moto.ec2.models.elastic_block_store import Snapshot
+from moto.ec2.utils import random_snapshot_id
 
 from . import disk_images
-from .kms import find_key, key_usable
-from .snapshots import begin, find_snapshot
+from .durations import SNAPSHOT_SECONDS
+from .kms import ebs_default_key, find_key
+from .kms_access import TO_READ_BLOCKS, TO_WRITE_BLOCKS, permitted
+from .snapshots import BLOCK, CopiedVolume, begin, find_snapshot, measure, written_blocks
 from .support import AwsError, patch
 
-BLOCK = 512 * 1024
 MOST = 10_000
 TOKEN_LIFE = timedelta(days=7)
 
-_listings = {}  # snapshot id -> indexes of its written blocks; snapshots do not change once they are complete
+# Snapshots do not change once they are complete: what was found out about them stays true.
+_listings = {}  # snapshot id -> indexes of its written blocks
+_changes = {}  # (first id, second id) -> indexes of the blocks in which they differ
 _listings_lock = threading.Lock()
+_token_key = os.urandom(32)
 
 
 def readable(response, snapshot_id):
@@ -37,31 +44,17 @@ def readable(response, snapshot_id):
         raise AwsError("ResourceNotFoundException", reason.message)
     if snapshot.status != "completed":
         raise AwsError("ValidationException", f"The snapshot '{snapshot_id}' is not completed: {snapshot.status}.")
-    if snapshot.encrypted and not key_usable(find_key(snapshot.kms_key_id, snapshot.owner_id, region), account):
+    key = find_key(snapshot.kms_key_id, snapshot.owner_id, region) if snapshot.encrypted else None
+    if snapshot.encrypted and not permitted(key, account, region, TO_READ_BLOCKS):
         raise AwsError("AccessDeniedException", f"You do not have access to the key of snapshot '{snapshot_id}'.")
     return snapshot
 
 
-def written_blocks(snapshot_id):
+def listed_blocks(snapshot_id):
     with _listings_lock:
         if snapshot_id not in _listings:
-            _listings[snapshot_id] = list(scan(disk_images.snapshot_file(snapshot_id)))
+            _listings[snapshot_id] = written_blocks(snapshot_id)
         return _listings[snapshot_id]
-
-
-def scan(path):
-    """Indexes of the blocks that hold data, from the file system's map of the sparse file."""
-    if not path.exists():
-        return
-    with open(path, "rb") as image:
-        offset = 0
-        while True:
-            try:
-                offset = os.lseek(image.fileno(), offset, os.SEEK_DATA)
-            except OSError:
-                return  # no more data
-            yield offset // BLOCK
-            offset = (offset // BLOCK + 1) * BLOCK
 
 
 def read_block(snapshot_id, index):
@@ -70,7 +63,8 @@ def read_block(snapshot_id, index):
 
 
 def block_token(snapshot_id, index):
-    return base64.b64encode(hashlib.sha256(f"{snapshot_id}/{index}".encode()).digest()).decode()
+    """Only a listing gives it out: blocks that hold nothing have none."""
+    return base64.b64encode(hmac.digest(_token_key, f"{snapshot_id}/{index}".encode(), "sha256")).decode()
 
 
 def checksum(data):
@@ -102,23 +96,31 @@ def listing(snapshot, name, blocks, next_token):
 
 def list_snapshot_blocks(_original, self):
     snapshot = readable(self, self._get_param("SnapshotId"))
-    indexes, next_token = page(self, written_blocks(snapshot.id))
+    indexes, next_token = page(self, listed_blocks(snapshot.id))
     blocks = [{"BlockIndex": index, "BlockToken": block_token(snapshot.id, index)} for index in indexes]
     return listing(snapshot, "Blocks", blocks, next_token)
+
+
+def changed_blocks(first, second):
+    """Blocks that differ; all written ones without a first snapshot."""
+    if first is None:
+        return listed_blocks(second.id)
+    pair = first.id, second.id
+    if pair not in _changes:
+        either = set(listed_blocks(first.id)) | set(listed_blocks(second.id))
+        _changes[pair] = sorted(
+            index for index in either if read_block(first.id, index) != read_block(second.id, index)
+        )
+    return _changes[pair]
 
 
 def list_changed_blocks(_original, self):
     second = readable(self, self._get_param("SecondSnapshotId"))
     first_id = self._get_param("FirstSnapshotId")
     first = readable(self, first_id) if first_id else None
-    before = set(written_blocks(first.id)) if first else set()
-    after = set(written_blocks(second.id))
-    changed = sorted(
-        index
-        for index in before | after
-        if first is None or read_block(first.id, index) != read_block(second.id, index)
-    )
-    indexes, next_token = page(self, changed)
+    before = set(listed_blocks(first.id)) if first else set()
+    after = set(listed_blocks(second.id))
+    indexes, next_token = page(self, changed_blocks(first, second))
     blocks = []
     for index in indexes:
         block = {"BlockIndex": index}
@@ -141,45 +143,157 @@ def get_snapshot_block(_original, self):
     )
 
 
-def start_snapshot(original, self, volume_size, tags, description):
-    made = original(self, volume_size, tags, description or "")
-    made.block_size = BLOCK
-    begin(self.ec2_backend.snapshots[made.snapshot_id], float("inf"))  # until CompleteSnapshot
-    return made
+# ---- writing: StartSnapshot, PutSnapshotBlock, CompleteSnapshot
+# https://docs.aws.amazon.com/ebs/latest/userguide/writesnapshots.html
 
 
-def own_pending(backend, snapshot_id):
-    snapshot = backend.ec2_backend.snapshots.get(snapshot_id)
-    if snapshot is None:
+class Writing:
+    """A snapshot that takes blocks: cancelled when it takes none for its timeout."""
+
+    def __init__(self, snapshot, timeout_minutes):
+        self.snapshot = snapshot
+        self.digests = {}
+        self._timeout = timeout_minutes * 60
+        self._last = time.time()
+        self._lock = threading.Lock()
+
+    def put(self, index, data, digest):
+        with self._lock:
+            path = disk_images.snapshot_file(self.snapshot.id)
+            with open(path, "r+b") as image:
+                os.pwrite(image.fileno(), data, index * BLOCK)
+            self.digests[index] = digest
+            self._last = time.time()
+
+    def check_time(self):
+        if time.time() > self._last + self._timeout and self.snapshot.status == "pending":
+            self.snapshot._failure = "The snapshot was cancelled: no block was written within its timeout."
+            begin(self.snapshot, 0)
+
+    def checksums(self):
+        """Of all blocks, by index; the documentation leaves open whether their bytes or their base64 are joined."""
+        ordered = [self.digests[index] for index in sorted(self.digests)]
+        return {
+            base64.b64encode(hashlib.sha256(b"".join(parts)).digest()).decode()
+            for parts in (ordered, [base64.b64encode(one) for one in ordered])
+        }
+
+
+_writings = {}
+_started = {}  # (account, Region, ClientToken) -> (parameters, answer)
+_started_lock = threading.Lock()
+
+
+def start_snapshot(_original, self):
+    names = ("VolumeSize", "ParentSnapshotId", "Encrypted", "KmsKeyArn", "Description", "Timeout")
+    asked = {name: self._get_param(name) for name in names}
+    token = self._get_param("ClientToken")
+    with _started_lock:
+        known = _started.get((self.current_account, self.region, token)) if token else None
+        if known and known[0] != asked:
+            raise AwsError("ConflictException", "The client token was used before with different parameters.")
+        if known is None:
+            known = asked, begin_writing(self, asked)
+            if token:
+                _started[self.current_account, self.region, token] = known
+    return ActionResult(known[1])
+
+
+def begin_writing(response, asked):
+    account, region = response.current_account, response.region
+    timeout = int(asked["Timeout"] or 60)
+    if not 10 <= timeout <= 4320:
+        raise AwsError("ValidationException", f"Timeout {timeout} is not between 10 and 4320 minutes.")
+    parent = readable(response, asked["ParentSnapshotId"]) if asked["ParentSnapshotId"] else None
+    size = int(asked["VolumeSize"])
+    if parent is not None and size < int(parent.volume_size):
+        raise AwsError("ValidationException", f"VolumeSize {size} is smaller than the parent's {parent.volume_size}.")
+    if parent is not None and parent.encrypted and (asked["Encrypted"] is not None or asked["KmsKeyArn"]):
+        raise AwsError("ValidationException", "Encrypted and KmsKeyArn follow from an encrypted parent snapshot.")
+    backend = ec2_backends[account][region]
+    encrypted = bool(asked["Encrypted"] or asked["KmsKeyArn"] or getattr(backend, "ebs_encryption_by_default", False))
+    key_arn = None
+    if parent is not None and parent.encrypted:
+        encrypted, key_arn = True, parent.kms_key_id
+    elif encrypted:
+        key_arn = asked["KmsKeyArn"] or backend.default_kms_key_id or ebs_default_key(account, region).arn
+    if encrypted and not permitted(find_key(key_arn, account, region), account, region, TO_WRITE_BLOCKS):
+        raise AwsError("AccessDeniedException", f"You do not have access to the key {key_arn}.")
+    snapshot = Snapshot(
+        backend,
+        random_snapshot_id(),
+        volume=CopiedVolume(size, encrypted, key_arn),
+        description=asked["Description"] or "",
+        encrypted=encrypted,
+        kms_key_id=key_arn,
+    )
+    snapshot._size = size
+    tags = response._get_param("Tags") or []
+    snapshot.add_tags({tag["Key"]: tag["Value"] for tag in tags})
+    path = disk_images.snapshot_file(snapshot.id)
+    path.touch()
+    if parent is not None and disk_images.snapshot_file(parent.id).exists():
+        disk_images.copy(disk_images.snapshot_file(parent.id), path, size)
+    os.truncate(path, size * disk_images.GIB)
+    _writings[snapshot.id] = Writing(snapshot, timeout)
+    backend.snapshots[snapshot.id] = snapshot
+    answer = {
+        "SnapshotId": snapshot.id,
+        "OwnerId": account,
+        "Status": "pending",
+        "StartTime": snapshot.start_time,
+        "VolumeSize": size,
+        "BlockSize": BLOCK,
+        "Tags": tags,
+        "Description": snapshot.description,
+        "ParentSnapshotId": parent.id if parent is not None else None,
+        "KmsKeyArn": key_arn,
+    }
+    return {name: value for name, value in answer.items() if value is not None}
+
+
+def writing_of(response):
+    snapshot_id = response._get_param("SnapshotId")
+    writing = _writings.get(snapshot_id)
+    if writing is None or snapshot_id not in ec2_backends[response.current_account][response.region].snapshots:
         raise AwsError("ResourceNotFoundException", f"The snapshot '{snapshot_id}' does not exist.")
-    if snapshot.status != "pending":
-        raise AwsError("ValidationException", f"The snapshot '{snapshot_id}' takes no more blocks: {snapshot.status}.")
-    return snapshot
+    writing.check_time()
+    if writing.snapshot.status != "pending":
+        raise AwsError(
+            "ValidationException", f"The snapshot '{snapshot_id}' takes no more blocks: {writing.snapshot.status}."
+        )
+    return writing
 
 
-def put_snapshot_block(
-    _original, self, snapshot_id, block_index, block_data, checksum, checksum_algorithm, data_length
-):
-    snapshot = own_pending(self, snapshot_id)
-    data = block_data.read() if hasattr(block_data, "read") else block_data
-    if len(data) != BLOCK:
+def put_snapshot_block(_original, self):
+    writing = writing_of(self)
+    index = int(self._get_param("BlockIndex"))
+    data = self._get_param("BlockData")
+    data = data.read() if hasattr(data, "read") else data
+    if self._get_param("ChecksumAlgorithm") != "SHA256":
+        raise AwsError("ValidationException", "The checksum algorithm of a block is SHA256.")
+    if len(data) != BLOCK or int(self._get_param("DataLength")) != BLOCK:
         raise AwsError("ValidationException", f"A block has {BLOCK} bytes, not {len(data)}.")
-    if base64.b64encode(hashlib.sha256(data).digest()).decode() != checksum:
+    if not 0 <= index < int(writing.snapshot.volume_size) * disk_images.GIB // BLOCK:
+        raise AwsError("ValidationException", f"Block {index} lies outside of the volume.")
+    digest = hashlib.sha256(data).digest()
+    if base64.b64encode(digest).decode() != self._get_param("Checksum"):
         raise AwsError("ValidationException", "The checksum does not match the block data.")
-    path = disk_images.snapshot_file(snapshot.id)
-    path.touch()
-    with open(path, "r+b") as image:
-        os.pwrite(image.fileno(), data, int(block_index) * BLOCK)
-    return checksum, checksum_algorithm
+    writing.put(index, data, digest)
+    return ActionResult({"Checksum": self._get_param("Checksum"), "ChecksumAlgorithm": "SHA256"})
 
 
-def complete_snapshot(_original, self, snapshot_id):
-    snapshot = own_pending(self, snapshot_id)
-    path = disk_images.snapshot_file(snapshot.id)
-    path.touch()
-    os.truncate(path, int(snapshot.volume_size) * disk_images.GIB)
-    snapshot._began, snapshot._seconds = time.time(), 0
-    return "completed"
+def complete_snapshot(_original, self):
+    writing = writing_of(self)
+    count = int(self._get_param("ChangedBlocksCount"))
+    if count != len(writing.digests):
+        raise AwsError("ValidationException", f"{len(writing.digests)} blocks were written, not {count}.")
+    claimed = self._get_param("Checksum")
+    if claimed and claimed not in writing.checksums():
+        raise AwsError("ValidationException", "The checksum does not match those of the written blocks.")
+    measure(writing.snapshot)
+    begin(writing.snapshot, SNAPSHOT_SECONDS, "snapshots")
+    return ActionResult({"Status": writing.snapshot.status})
 
 
 patch(
@@ -187,9 +301,6 @@ patch(
     list_snapshot_blocks=list_snapshot_blocks,
     list_changed_blocks=list_changed_blocks,
     get_snapshot_block=get_snapshot_block,
-)
-patch(
-    EBSBackend,
     start_snapshot=start_snapshot,
     put_snapshot_block=put_snapshot_block,
     complete_snapshot=complete_snapshot,

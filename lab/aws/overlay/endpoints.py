@@ -5,9 +5,11 @@ import json
 from moto.ec2.models import ec2_backends
 from moto.iam.models import get_account_id_from
 from moto.moto_api._internal import urls
+from moto.s3.models import s3_backends
 
 from . import faults, journal
-from .documents import find_document
+from .documents import find_document, sha1_of
+from .network_state import network_state
 
 JSON = {"Content-Type": "application/json"}
 
@@ -57,9 +59,16 @@ def document_endpoint(request, _url, _headers):
             "DocumentVersion": document.document_version,
             "DocumentType": document.document_type,
             "Hash": document.hash,
+            "Sha1": sha1_of(document),
             "Content": document.content_json,
         }
     )
+
+
+def bucket_endpoint(request, _url, _headers):
+    name = request.args.get("name", "")
+    known = any(name in place["aws"].buckets for place in list(s3_backends.values()))
+    return answer({"Name": name}) if known else answer({"error": f"no bucket {name}"}, 404)
 
 
 def instances_endpoint(_request, _url, _headers):
@@ -69,6 +78,10 @@ def instances_endpoint(_request, _url, _headers):
             for reservation in list(backend.reservations.values()):
                 found.extend(described(account, region, backend, instance) for instance in reservation.instances)
     return answer(found)
+
+
+def network_endpoint(_request, _url, _headers):
+    return answer(network_state())
 
 
 def tags_of(resource):
@@ -115,6 +128,8 @@ for path, endpoint in {
     "calls": calls_endpoint,
     "account": account_endpoint,
     "document": document_endpoint,
+    "bucket": bucket_endpoint,
     "instances": instances_endpoint,
+    "network": network_endpoint,
 }.items():
     urls.url_paths["{0}/moto-api/lab/" + path] = endpoint

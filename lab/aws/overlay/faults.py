@@ -10,6 +10,7 @@ A fault is a dictionary:
   code, message, status   answer this error; `status` overrides the HTTP status
   when      "before" (default): the action is not carried out; "after": it is carried out, then the error is answered
   outcome   "error": the call succeeds, and the snapshot it makes ends in state `error` with `message` as StateMessage
+            "busy": DetachVolume succeeds, and the attachment stays `busy`, as of a volume that the guest has mounted
 """
 
 import threading
@@ -45,6 +46,11 @@ def take_outcome(action, account, parameters):
     return None if fault is None else fault.get("message", "An internal error occurred.")
 
 
+def take_busy(action, account, parameters):
+    """Whether the volume of this call is held by its guest."""
+    return _take(lambda fault: fault.get("outcome") == "busy", "ec2", action, account, parameters) is not None
+
+
 def _take(kind, service, action, account, parameters):
     with _lock:
         for fault in _faults:
@@ -74,8 +80,8 @@ def _checked(fault):
         raise ValueError(f"a fault needs an 'action' (an API action or '*'): {fault!r}")
     if fault.get("when", "before") not in ("before", "after"):
         raise ValueError(f"'when' of a fault is 'before' or 'after': {fault!r}")
-    if fault.get("outcome", "error") != "error":
-        raise ValueError(f"'outcome' of a fault can only be 'error': {fault!r}")
+    if fault.get("outcome", "error") not in ("error", "busy"):
+        raise ValueError(f"'outcome' of a fault is 'error' or 'busy': {fault!r}")
     if not ({"code", "delay", "outcome"} & set(fault)):
         raise ValueError(f"a fault without 'code', 'delay' or 'outcome' does nothing: {fault!r}")
     return {"times": 1, **fault}

@@ -2,6 +2,8 @@
 
 import copy
 import threading
+from contextvars import ContextVar
+from datetime import datetime, timezone
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import camelcase_to_underscores
@@ -11,10 +13,15 @@ from moto.ec2.models.instances import Instance, InstanceBackend
 from moto.ec2.responses import EC2Response
 from moto.ec2.utils import parse_user_data
 
+from . import instance_states  # noqa: F401 - states have to take time before the first instance is made
+from .console import console_output
+from .durations import INSTANCE_TERMINATE_SECONDS, when_arrived
 from .support import patch
+from .volumes import on_behalf_of_instance
 
 _tokens = {}
 _tokens_lock = threading.Lock()
+_wanted_count = ContextVar("wanted_count", default=None)  # MaxCount of the RunInstances under way
 
 
 def run_instances_action(original, self):
@@ -22,7 +29,8 @@ def run_instances_action(original, self):
     if not token:
         return launch(original, self)
     key = (self.current_account, self.region, token)
-    asked = {name: self._get_param(name) for name in ("ImageId", "InstanceType", "SubnetId", "MaxCount")}
+    compared = ("ImageId", "InstanceType", "SubnetId", "MinCount", "MaxCount")
+    asked = {name: self._get_param(name) for name in compared}
     with _tokens_lock:
         if key in _tokens:
             before, result = _tokens[key]
@@ -40,7 +48,19 @@ def launch(original, self):
     image_id = self._get_param("ImageId")
     if image_id and not self._get_param("LaunchTemplate") and image_id not in self.ec2_backend.amis:
         raise EC2ClientError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
-    result = original(self)
+    least, most = int(self._get_param("MinCount", 1)), int(self._get_param("MaxCount", 1))
+    if not 1 <= least <= most:
+        raise EC2ClientError(
+            "InvalidParameterValue",
+            f"Value ({least}) for parameter minCount is invalid. It must be from 1 to maxCount ({most}).",
+        )
+    # "Amazon EC2 launches the largest possible number of instances above MinCount": the lab has room for all.
+    token = _wanted_count.set(most)
+    try:
+        result = original(self)
+    finally:
+        _wanted_count.reset(token)
+    give_profile(self, result.result.instances)
     protected = self._get_bool_param("DisableApiTermination", False)
     for instance in result.result.instances:
         instance.disable_api_termination = protected
@@ -51,6 +71,21 @@ def launch(original, self):
             if interface.id not in given:
                 interface.delete_on_termination = True
     return result
+
+
+def give_profile(response, launched):
+    """moto gives the profile to the first instance of a launch only."""
+    first, *others = launched
+    if others and first.iam_instance_profile:
+        for instance in others:
+            response.ec2_backend.associate_iam_instance_profile(
+                instance_id=instance.id, iam_instance_profile_arn=first.iam_instance_profile["Arn"]
+            )
+
+
+def run_instances(original, self, image_id, count, *rest, **options):
+    with on_behalf_of_instance():
+        return original(self, image_id, _wanted_count.get() or count, *rest, **options)
 
 
 def block_device_mapping(original, self):
@@ -128,22 +163,30 @@ def terminate_instances(original, self, instance_ids):
 
 
 def terminate(original, self):
-    if self.state == "terminated":
-        return copy.copy(self._state)
+    """The instance shuts down first; its volumes and interfaces go at the end of that."""
+    previous = copy.copy(self._state)
+    if self.state in ("shutting-down", "terminated"):
+        return previous
+    self._state.name = "shutting-down"
+    when_arrived(INSTANCE_TERMINATE_SECONDS, "instances", finish_termination, original, self)
+    return previous
+
+
+def finish_termination(original, self):
     interfaces = dict(self.nics)
-    previous = original(self)
+    with on_behalf_of_instance():
+        original(self)
     for index, interface in interfaces.items():
         if not interface.delete_on_termination and interface.id in self.ec2_backend.enis:
             self.detach_eni(interface)
         elif interface.id not in self.ec2_backend.enis:
             interface.instance = None
             self.nics.pop(index, None)
-    return previous
 
 
 def stop_instances(original, self, instance_ids):
     for instance in self.get_multi_instances_by_id(instance_ids):
-        if instance.state == "terminated":
+        if instance.state in ("pending", "shutting-down", "terminated"):
             raise EC2ClientError(
                 "IncorrectInstanceState",
                 f"This instance '{instance.id}' is not in a state from which it can be stopped.",
@@ -153,12 +196,20 @@ def stop_instances(original, self, instance_ids):
 
 def start_instances(original, self, instance_ids):
     for instance in self.get_multi_instances_by_id(instance_ids):
-        if instance.state == "terminated":
+        if instance.state in ("stopping", "shutting-down", "terminated"):
             raise EC2ClientError(
                 "IncorrectInstanceState",
                 f"The instance '{instance.id}' is not in a state from which it can be started.",
             )
     return original(self, instance_ids)
+
+
+def get_console_output(_original, self):
+    instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
+    self.error_on_dryrun()
+    output, written = console_output(instance.id)
+    result = {"InstanceId": instance.id, "Timestamp": written or datetime.now(timezone.utc)}
+    return ActionResult({**result, "Output": output} if output is not None else result)
 
 
 def replace_profile(original, self, association_id, iam_instance_profile_name=None, iam_instance_profile_arn=None):
@@ -174,9 +225,11 @@ patch(
     run_instances=run_instances_action,
     _parse_block_device_mapping=block_device_mapping,
     modify_instance_attribute=modify_instance_attribute,
+    get_console_output=get_console_output,
 )
 patch(
     InstanceBackend,
+    run_instances=run_instances,
     terminate_instances=terminate_instances,
     stop_instances=stop_instances,
     start_instances=start_instances,

@@ -1,18 +1,18 @@
-"""KMS: use from other accounts, signing of digests, disabled keys, and the keys that AWS manages."""
+"""KMS: keys of other accounts are found, digests signed as given, disabled keys refused, AWS's own keys kept apart."""
 
 import contextvars
-import json
 import re
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from moto.kms import responses
 from moto.kms.models import KmsBackend, kms_backends
 from moto.kms.responses import KmsResponse
 from moto.kms.utils import ECDSAPrivateKey, RSAPrivateKey
 
-from .support import AwsError, names_account, patch, statements
+from .support import AwsError, patch
 
 ARN = re.compile(r"arn:[^:]+:kms:(?P<region>[^:]+):(?P<account>\d+):(?P<reference>(?:key|alias)/.+)")
 EBS_ALIAS = "alias/aws/ebs"
@@ -28,22 +28,6 @@ def find_key(reference, account, region):
     if reference.startswith("alias/"):
         return backend.keys.get(backend.get_key_id_from_alias(reference))
     return backend.keys.get(reference)
-
-
-def key_usable(key, account):
-    """Enabled, and the account owns it, holds a grant on it, or is named by its policy."""
-    if key is None or not key.enabled or key.key_state != "Enabled":
-        return False
-    if key.account_id == account:
-        return True
-    if any(f":{account}:" in (grant.grantee_principal or "") for grant in key.grants.values()):
-        return True
-    if aws_managed(key):
-        return False
-    return any(
-        statement.get("Effect") == "Allow" and names_account(statement, account)
-        for statement in statements(json.loads(key.policy or "{}"))
-    )
 
 
 def aws_managed(key):
@@ -69,20 +53,6 @@ def refuse_managed(original, self):
     if key is not None and aws_managed(key):
         raise AwsError("AccessDeniedException", f"{key.arn} is an AWS managed key: its policy and state are not yours.")
     return original(self)
-
-
-def backend_of_call(self):
-    """The backend of the account that owns the key of this call."""
-    reference = self._get_param("KeyId") or self._get_param("DestinationKeyId")
-    named = ARN.match(reference) if isinstance(reference, str) else None
-    if named and named["account"] != self.current_account:
-        if not key_usable(find_key(reference, self.current_account, self.region), self.current_account):
-            raise AwsError(
-                "AccessDeniedException",
-                f"The key {reference} does not exist, or not in this Region, or you are not allowed to access it.",
-            )
-        return kms_backends[named["account"]][named["region"]]
-    return kms_backends[self.current_account][self.region]
 
 
 # Set while a call signs or verifies what the caller has hashed already (MessageType=DIGEST); moto would hash it again,
@@ -128,12 +98,17 @@ def verify(_original, self, message, signature, signing_algorithm):
         raise AwsError("KMSInvalidSignatureException", "The signature does not belong to this message and key.")
 
 
+def assert_default_policy(policy_name):
+    """A key has one policy, called default; a request need not name it."""
+    if policy_name not in (None, "default"):
+        raise AwsError("NotFoundException", "No such policy exists")
+
+
 def by_id(original, self, key_id, *rest, **options):
     """moto takes an id only where KMS takes an ARN too."""
     return original(self, self.get_key_id(key_id), *rest, **options)
 
 
-KmsResponse.kms_backend = property(backend_of_call)
 patch(KmsBackend, _generate_default_keys=generate_default_key)
 patch(
     KmsBackend,
@@ -157,5 +132,6 @@ patch(
     KmsResponse,
     **{action: refuse_managed for action in ("put_key_policy", "disable_key", "schedule_key_deletion", "create_grant")},
 )
+responses._assert_default_policy = assert_default_policy
 for private_key in (RSAPrivateKey, ECDSAPrivateKey):
     patch(private_key, sign=sign, verify=verify)

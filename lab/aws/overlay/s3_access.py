@@ -1,29 +1,20 @@
-"""Who may reach a bucket: its own account, the accounts its policy names, and only as the expected owner."""
+"""Who may reach a bucket: its own account, the accounts that its policy admits, and only as the expected owner.
 
-import json
+Where IAM is enforced, iam_enforcement.py has judged the call by every policy before it comes here. While it is off,
+everyone may do everything in the own account, and the bucket's policy still decides for other accounts and denies.
+"""
 
-from moto.s3.models import FakeBucket, S3Backend, s3_backends
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket, s3_backends
 from moto.s3.responses import S3Response
 
-from .support import AwsError, names_account, patch, statements
-
-
-def get_bucket(original, self, bucket_name):
-    """moto lets every account read every bucket, or none but the owner's; AWS asks the bucket's policy."""
-    place = s3_backends.bucket_accounts.get(bucket_name)
-    bucket = original(self, bucket_name)
-    if place is not None and place[1] != self.account_id and not policy_admits(bucket, self.account_id):
-        raise AwsError("AccessDenied", "Access Denied")
-    return bucket
-
-
-def policy_admits(bucket, account):
-    if not bucket.policy:
-        return False
-    return any(
-        statement.get("Effect") == "Allow" and names_account(statement, account)
-        for statement in statements(json.loads(bucket.policy))
-    )
+from .iam_callers import caller_context, find_caller
+from .iam_enforcement import enforced, place_of
+from .iam_permissions import Place
+from .iam_policy import Principal, Request, resource_grant
+from .iam_s3_requests import s3
+from .s3_operations import operation_of
+from .support import AwsError, patch
 
 
 def check_expected_owners(response):
@@ -37,26 +28,43 @@ def check_expected_owners(response):
             raise AwsError("AccessDenied", "Access Denied")
 
 
+def check_policies(response):
+    """The bucket policies of a call while IAM is off, conditions and all."""
+    operation, parameters = operation_of(response.request, response.bucket_name, response.parse_key_name())
+    account = response.current_account
+    caller = find_caller(response.get_access_key(), account, response.partition)
+    if caller is not None and caller.account != account:
+        caller = None  # the management account's root, acting for the account of the call
+    principal = caller.principal if caller else Principal(account, f"arn:aws:iam::{account}:root")
+    place = place_of(caller, response.region) if caller else Place(account, response.region, (principal.arn,))
+    common = caller_context(caller) if caller else {"aws:securetransport": ("true",)}
+    for wanted in s3(operation, parameters, response.headers, place):
+        if not wanted.action.startswith("s3:"):
+            continue  # keys are judged by kms_access.py where they are used
+        context = {**common, **wanted.context}
+        request = Request(
+            wanted.action,
+            wanted.resource,
+            context,
+            lambda key, wanted=wanted, context=context: key in context or wanted.modelled(key),
+        )
+        denied, grant = resource_grant(wanted.resource_policy, request, principal)
+        foreign = wanted.owner not in (None, account)
+        if denied or (foreign and not grant):
+            raise AwsError("AccessDenied", "Access Denied")
+
+
 def bucket_response(original, self, request, full_url):
     check_expected_owners(self)
+    if not enforced():
+        check_policies(self)
     return original(self, request, full_url)
 
 
-def get_permission(original, self, action, resource):
-    """moto ignores Condition, so a conditional Deny (no TLS, wrong key) would deny everything: such are left out."""
-    document = json.loads(self.policy) if self.policy else {}
-    found = statements(document)
-    if not any("Condition" in statement for statement in found):
-        return original(self, action, resource)
-    whole = self.policy
-    unconditional = [statement for statement in found if "Condition" not in statement]
-    self.policy = json.dumps({**document, "Statement": unconditional}).encode()
-    try:
-        return original(self, action, resource)
-    finally:
-        self.policy = whole
+def get_permission(_original, _self, _action, _resource):
+    """moto asks once more, by a rule that ignores Condition: all has been judged."""
+    return PermissionResult.PERMITTED
 
 
-patch(S3Backend, get_bucket=get_bucket)
 patch(FakeBucket, get_permission=get_permission)
 patch(S3Response, _key_response=bucket_response, _bucket_response=bucket_response)

@@ -1,13 +1,18 @@
-"""Object Lock: retention can be read, and cannot be shortened where S3 forbids it.
+"""Object Lock: retention and legal hold can be read, and hold.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
 """
 
+import time
 from calendar import timegm
+from contextvars import ContextVar
 from time import strptime
 
+from moto.s3.models import FakeKey, S3Backend
 from moto.s3.responses import S3Response
 
+from .iam_enforcement import permits
+from .iam_s3_requests import on
 from .support import AwsError, patch
 
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -18,18 +23,47 @@ def seconds(timestamp):
     return timegm(strptime(str(timestamp)[:19], "%Y-%m-%dT%H:%M:%S"))
 
 
+def bypasses(response, key_name):
+    """Governance mode yields to the header of whoever holds s3:BypassGovernanceRetention."""
+    asked = str(response.headers.get("x-amz-bypass-governance-retention", "")).lower() == "true"
+    if asked and not permits(on("BypassGovernanceRetention", response.bucket_name, key_name), response.region):
+        raise AwsError("AccessDenied", "Access Denied because object protected by object lock.")
+    return asked
+
+
+def retained(key):
+    return bool(key.lock_mode and key.lock_until and seconds(key.lock_until) > time.time())
+
+
+def locked(_original, self, governance_bypass):
+    """A legal hold holds whatever the retention says, and no header lifts it."""
+    if self.lock_legal_status == "ON":
+        return True
+    return retained(self) and not (self.lock_mode == "GOVERNANCE" and governance_bypass)
+
+
 def put_object_retention(original, self):
-    key = self.backend.get_object(self.bucket_name, self.parse_key_name(), version_id=self._get_param("versionId"))
+    key_name = self.parse_key_name()
+    key = self.backend.get_object(self.bucket_name, key_name, version_id=self._get_param("versionId"))
     if key is None:
         raise AwsError("NoSuchKey", "The specified key does not exist.")
     mode, until = self._mode_until_from_body()
-    bypass = str(self.headers.get("x-amz-bypass-governance-retention", "")).lower() == "true"
-    held = key.lock_mode and key.lock_until and key.is_locked(bypass) and not (key.lock_mode == "GOVERNANCE" and bypass)
-    if held:
+    if until is not None and seconds(until) <= time.time():
+        raise AwsError("InvalidArgument", "The retain until date must be in the future!")
+    if retained(key):
         shorter = until is None or seconds(until) < seconds(key.lock_until)
         weaker = key.lock_mode == "COMPLIANCE" and mode != "COMPLIANCE"
-        if shorter or weaker:
+        if (shorter or weaker) and not (key.lock_mode == "GOVERNANCE" and bypasses(self, key_name)):
             raise AwsError("AccessDenied", "Access Denied because object protected by object lock.")
+    return original(self)
+
+
+def put_object_legal_hold(original, self):
+    key = self.backend.get_object(
+        self.bucket_name, self.parse_key_name(), version_id=self._get_param("versionId")
+    )
+    if key is None:
+        raise AwsError("NoSuchKey", "The specified key does not exist.")
     return original(self)
 
 
@@ -46,15 +80,46 @@ def get_object(original, self):
     return 200, {"content-type": "application/xml"}, f"{XML}<Retention {NAMESPACE}>{retention}</Retention>"
 
 
-def delete_object(original, self):
+def delete_object(_original, self):
     """The header says true or false; moto takes `false` for a bypass too."""
-    bypass = str(self.headers.get("x-amz-bypass-governance-retention", "")).lower() == "true"
-    if bypass or self.headers.get("If-Match"):
-        return original(self)
+    key_name = self.parse_key_name()
+    match = self.headers.get("If-Match")
+    if match:
+        existing = self.backend.get_object(self.bucket_name, key_name)
+        if existing is None:
+            raise AwsError("NoSuchKey", "The specified key does not exist.")
+        if match != "*" and match.strip('"') != existing.etag.strip('"'):
+            raise AwsError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+    bypass = bypasses(self, key_name)
     _deleted, meta = self.backend.delete_object(
-        self.bucket_name, self.parse_key_name(), version_id=self._get_param("versionId"), bypass=False
+        self.bucket_name, key_name, version_id=self._get_param("versionId"), bypass=bypass
     )
     return 204, {f"x-amz-{name}": value for name, value in meta.items()}, ""
 
 
-patch(S3Response, delete_object=delete_object, put_object_retention=put_object_retention, get_object=get_object)
+def delete_objects(original, self, bucket_name, authenticated=True):
+    """A bypass without its permission fails for each object that governance mode holds."""
+    asked = str(self.headers.get("x-amz-bypass-governance-retention", "")).lower() == "true"
+    token = _may_bypass.set(asked and permits(on("BypassGovernanceRetention", bucket_name, "*"), self.region))
+    try:
+        return original(self, bucket_name, authenticated)
+    finally:
+        _may_bypass.reset(token)
+
+
+def delete_of_several(original, self, bucket_name, objects, _bypass_retention=False):
+    return original(self, bucket_name, objects, _may_bypass.get())
+
+
+_may_bypass = ContextVar("may_bypass", default=False)
+
+patch(FakeKey, is_locked=locked)
+patch(S3Backend, delete_objects=delete_of_several)
+patch(
+    S3Response,
+    delete_object=delete_object,
+    put_object_retention=put_object_retention,
+    put_object_legal_hold=put_object_legal_hold,
+    get_object=get_object,
+    _bucket_response_delete_keys=delete_objects,
+)

@@ -16,18 +16,50 @@ from .support import patch
 DAY = 86400
 
 
+MOST_DAYS = 36500
+MOST_COOL_OFF_HOURS = 72
+
+
 class Lock:
-    def __init__(self, snapshot, mode, days, cool_off_hours, expires):
+    """`expires` (seconds since 1970) or `days` says how long; the other is None."""
+
+    def __init__(self, snapshot, mode, days, expires, cool_off_hours):
         self.snapshot = snapshot
         self.mode = mode
         self.created = time.time()
-        self.expires = expires if expires is not None else self.created + days * DAY
-        self.days = max(1, round((self.expires - self.created) / DAY))
+        self._days = days
+        self._expires = expires
         self.cool_off_hours = cool_off_hours
         self.cool_off_ends = self.created + cool_off_hours * 3600
 
+    @property
+    def begins(self):
+        """None while the snapshot is pending: the duration starts when it completes (LockSnapshot, API Reference)."""
+        if self.snapshot.status == "pending":
+            return None
+        return max(self.created, self.snapshot._began + self.snapshot._seconds)
+
+    @property
+    def expires(self):
+        """None as long as the duration has not begun."""
+        if self._expires is not None:
+            return self._expires
+        return None if self.begins is None else self.begins + self._days * DAY
+
+    @property
+    def days(self):
+        if self._days is not None:
+            return self._days
+        return max(1, round((self._expires - self.created) / DAY))
+
+    def outlasts(self, other):
+        """Whether this lock ends no earlier than the other."""
+        if self.expires is None or other.expires is None:
+            return self.days >= other.days
+        return self.expires >= other.expires
+
     def holds(self):
-        return time.time() < self.expires
+        return self.expires is None or time.time() < self.expires
 
     def sealed(self):
         """Compliance mode after its cool-off: nobody can shorten or remove it."""
@@ -47,9 +79,11 @@ class Lock:
             "LockState": self.state(),
             "LockDuration": self.days,
             "LockCreatedOn": timestamp(self.created),
-            "LockDurationStartTime": timestamp(self.created),
-            "LockExpiresOn": timestamp(self.expires),
         }
+        if self.begins is not None:
+            view["LockDurationStartTime"] = timestamp(self.begins)
+        if self.expires is not None:
+            view["LockExpiresOn"] = timestamp(self.expires)
         if self.cool_off_hours:
             view["CoolOffPeriod"] = self.cool_off_hours
             view["CoolOffPeriodExpiresOn"] = timestamp(self.cool_off_ends)
@@ -68,27 +102,47 @@ def own_snapshot(response):
 def lock_snapshot(_original, self):
     snapshot = own_snapshot(self)
     mode = self._get_param("LockMode")
-    days = int(self._get_param("LockDuration") or 0)
-    expiration = self._get_param("ExpirationDate")
-    cool_off = int(self._get_param("CoolOffPeriod") or 0)
     if mode not in ("governance", "compliance"):
         raise EC2ClientError("InvalidParameterValue", f"LockMode {mode} is neither governance nor compliance.")
-    if bool(days) == bool(expiration):
-        raise EC2ClientError("InvalidParameterCombination", "Specify either LockDuration or ExpirationDate.")
-    if cool_off and mode == "governance":
+    days, expires = asked_duration(self)
+    cool_off = self._get_param("CoolOffPeriod")
+    if cool_off is not None and mode == "governance":
         raise EC2ClientError("InvalidParameterCombination", "CoolOffPeriod is for compliance mode only.")
-    expires = None
-    if expiration:
-        expires = expiration.timestamp() if hasattr(expiration, "timestamp") else parse_time(str(expiration))
-        if expires <= time.time():
-            raise EC2ClientError("InvalidParameterValue", "ExpirationDate lies in the past.")
+    if cool_off is not None and not 1 <= int(cool_off) <= MOST_COOL_OFF_HOURS:
+        raise EC2ClientError(
+            "InvalidParameterValue", f"CoolOffPeriod {cool_off} is not between 1 and {MOST_COOL_OFF_HOURS} hours."
+        )
+    if snapshot.status == "error":
+        raise EC2ClientError("IncorrectState", f"Snapshot {snapshot.id} is neither pending nor completed.")
     self.error_on_dryrun()
-    new = Lock(snapshot, mode, days, cool_off, expires)
     old = snapshot.__dict__.get("lock")
-    if old is not None and old.sealed() and (mode != "compliance" or new.expires < old.expires):
-        raise EC2ClientError("SnapshotLocked", "A compliance lock can be extended, not shortened or made governance.")
+    sealed = old is not None and old.sealed()
+    # After the cool-off of a compliance lock only its end can be moved, and only away.
+    new = Lock(snapshot, mode, days, expires, old.cool_off_hours if sealed else int(cool_off or 0))
+    if sealed:
+        if mode != "compliance" or cool_off is not None or not new.outlasts(old):
+            raise EC2ClientError(
+                "SnapshotLocked", "A compliance lock can be extended, not shortened or made governance."
+            )
+        new.cool_off_ends = old.cool_off_ends
     snapshot.lock = new
     return ActionResult(new.described())
+
+
+def asked_duration(response):
+    """(days, None) or (None, moment) of the request: exactly one of LockDuration and ExpirationDate."""
+    days = response._get_param("LockDuration")
+    expiration = response._get_param("ExpirationDate")
+    if (days is None) == (expiration is None):
+        raise EC2ClientError("InvalidParameterCombination", "Specify either LockDuration or ExpirationDate.")
+    if days is not None:
+        if not 1 <= int(days) <= MOST_DAYS:
+            raise EC2ClientError("InvalidParameterValue", f"LockDuration {days} is not between 1 and {MOST_DAYS} days.")
+        return int(days), None
+    moment = expiration.timestamp() if hasattr(expiration, "timestamp") else parse_time(str(expiration))
+    if moment <= time.time():
+        raise EC2ClientError("InvalidParameterValue", "ExpirationDate lies in the past.")
+    return None, moment
 
 
 def parse_time(text):

@@ -1,5 +1,7 @@
 """EBS snapshots: states that take time, sharing, copies between accounts under other keys, and real bytes."""
 
+import math
+import threading
 import time
 from datetime import datetime, timezone
 
@@ -9,11 +11,27 @@ from moto.ec2.models.elastic_block_store import EBSBackend, Snapshot
 from moto.ec2.utils import random_snapshot_id
 
 from . import disk_images, faults
-from .kms import aws_managed, ebs_default_key, find_key, key_usable
-from .support import COPY_LIMIT, COPY_SECONDS, SNAPSHOT_SECONDS, patch
+from .durations import (
+    COPY_SECONDS,
+    COPY_SECONDS_PER_GIB,
+    SNAPSHOT_SECONDS,
+    SNAPSHOT_SECONDS_PER_GIB,
+    held,
+)
+from .guest_pause import paused
+from .kms import aws_managed, ebs_default_key, find_key
+from .kms_access import TO_READ, TO_WRITE, permitted
+from .support import COPY_LIMIT, patch
 
 INACCESSIBLE_KEY = "Given key ID is not accessible"
-COPIED_VOLUME = "vol-ffffffff"  # what EC2 shows as the volume of a copied snapshot
+# "Snapshots created by the CopySnapshot action have an arbitrary volume ID that should not be used for any purpose":
+# EC2 shows this one.
+COPIED_VOLUME = "vol-ffffffff"
+BLOCK = 512 * 1024  # snapshots are kept, listed and billed in blocks of this size
+VOLUME_LIMIT = 5  # quota "Concurrent snapshots per General Purpose SSD volume"
+INCREMENTAL_SHARE = 0.1  # of the written blocks, what a later snapshot of a volume is taken to have anew
+
+_copies_lock = threading.Lock()
 
 
 class CopiedVolume:
@@ -30,23 +48,38 @@ class CopiedVolume:
 # ---- states: a snapshot is `pending` until its time has come, then `completed` or `error`
 
 
-def begin(snapshot, seconds):
+def begin(snapshot, seconds, hold=None):
+    """Starts the clock. `hold` names what keeps the snapshot pending beyond its time (durations.py)."""
     snapshot._began = time.time()
     snapshot._seconds = seconds
+    snapshot._hold = hold
+    snapshot._ended = None
 
 
 def status(snapshot):
-    if time.time() < snapshot._began + snapshot._seconds:
+    if snapshot.__dict__.get("_ended"):
+        return snapshot._ended
+    due = snapshot._began + snapshot._seconds
+    if time.time() < due or held(snapshot._hold, due):
         return "pending"
-    return "error" if snapshot.__dict__.get("_failure") else "completed"
+    # Once and for all: what has completed is not pending again because a hold begins.
+    snapshot._ended = "error" if snapshot.__dict__.get("_failure") else "completed"
+    return snapshot._ended
 
 
 def progress(snapshot):
     state = status(snapshot)
     if state == "completed":
         return "100%"
-    share = (time.time() - snapshot._began) / snapshot._seconds if snapshot._seconds else 1
-    return f"{max(0, min(99, int(share * 100)))}%"
+    return f"{shown_percent((time.time() - snapshot._began) / snapshot._seconds if snapshot._seconds else 1)}%"
+
+
+def shown_percent(share):
+    """As on AWS: nothing for a while, then in steps, fast at first, and long at 99."""
+    if share < 0.1:
+        return 0
+    risen = min(1, (share - 0.1) / 0.8)
+    return min(99, 3 * math.floor(33.3 * math.sin(risen * math.pi / 2)))
 
 
 def completion_time(snapshot):
@@ -59,12 +92,39 @@ def state_message(snapshot):
     return snapshot.__dict__.get("_failure") if status(snapshot) == "error" else None
 
 
-# moto assigns `status` once, when it makes the snapshot: that starts the clock.
-Snapshot.status = property(status, lambda snapshot, _value: begin(snapshot, SNAPSHOT_SECONDS))
+def full_size(snapshot):
+    """Bytes of all blocks that the snapshot refers to, not of those that only it holds; None until that is known."""
+    return snapshot.__dict__.get("_full_size") if status(snapshot) == "completed" else None
+
+
+def written_blocks(snapshot_id):
+    """Indexes of the blocks of a snapshot that hold data."""
+    path = disk_images.snapshot_file(snapshot_id)
+    if not path.exists():
+        return []
+    found = []
+    with open(path, "rb") as image:
+        for start, end in disk_images.extents(image.fileno()):
+            first = start // BLOCK
+            if found and found[-1] == first:
+                first += 1  # two stretches in one block
+            found.extend(range(first, (end + BLOCK - 1) // BLOCK))
+    return found
+
+
+def measure(snapshot):
+    """Remembers how much was written and returns it in GiB."""
+    snapshot._full_size = len(written_blocks(snapshot.id)) * BLOCK
+    return snapshot._full_size / disk_images.GIB
+
+
+# moto assigns `status` once, when it makes the snapshot, whose bytes are not there yet.
+Snapshot.status = property(status, lambda snapshot, _value: begin(snapshot, float("inf")))
 Snapshot.state = property(status)  # the name of the same in the answer of CreateSnapshots
 Snapshot.progress = property(progress)
 Snapshot.state_message = property(state_message)
 Snapshot.completion_time = property(completion_time)
+Snapshot.full_snapshot_size_in_bytes = property(full_size)
 
 
 # ---- who sees a snapshot
@@ -105,18 +165,28 @@ def require_completed(snapshot):
 
 
 def create_snapshot(original, self, volume_id, description, owner_id=None, from_ami=None):
-    snapshot = original(self, volume_id, description, owner_id, from_ami)
-    snapshot.kms_key_id = snapshot.volume.kms_key_id
-    snapshot._size = snapshot.volume.size  # ModifyVolume may grow the volume later; a snapshot keeps its size
-    if from_ami:
-        begin(snapshot, 0)
-        return snapshot
+    volume = self.get_volume(volume_id)
+    of_volume = [one for one in list(self.snapshots.values()) if one.volume is volume]
+    if len([one for one in of_volume if one.status == "pending"]) >= VOLUME_LIMIT:
+        raise EC2ClientError(
+            "ConcurrentSnapshotLimitExceeded", "Maximum allowed in-progress snapshots for a single volume exceeded."
+        )
+    earlier = any(one.status == "completed" for one in of_volume)
+    with paused([volume.attachment.instance.id] if volume.attachment else []):
+        snapshot = original(self, volume_id, description, owner_id, from_ami)
+        snapshot.kms_key_id = volume.kms_key_id
+        snapshot._size = volume.size  # ModifyVolume may grow the volume later; a snapshot keeps its size
+        if from_ami:
+            begin(snapshot, 0)
+            return snapshot
+        source = disk_images.ensure_volume_file(volume_id, volume.size)
+        disk_images.copy(source, disk_images.snapshot_file(snapshot.id), volume.size)
     snapshot._failure = faults.take_outcome("CreateSnapshot", self.account_id, {"VolumeId": volume_id})
     snapshot._failure = snapshot._failure or faults.take_outcome(
         "CreateSnapshots", self.account_id, {"VolumeId": volume_id}
     )
-    source = disk_images.ensure_volume_file(volume_id, snapshot.volume.size)
-    disk_images.copy(source, disk_images.snapshot_file(snapshot.id), snapshot.volume.size)
+    written = measure(snapshot) * (INCREMENTAL_SHARE if earlier else 1)
+    begin(snapshot, SNAPSHOT_SECONDS + written * SNAPSHOT_SECONDS_PER_GIB, "snapshots")
     return snapshot
 
 
@@ -125,30 +195,30 @@ def create_snapshots(_original, self, specification, description, tags):
     instance = self.get_instance(specification["InstanceId"])
     without_boot = str(specification.get("ExcludeBootVolume")).lower() == "true"
     excluded = specification.get("ExcludeDataVolumeIds", [])
+    devices = {device: mapping.volume_id for device, mapping in instance.get_block_device_mapping}
+    attached, root = list(devices.values()), devices.get(instance.root_device_name)
+    if root in excluded:
+        raise EC2ClientError(
+            "InvalidParameterValue", "ExcludeDataVolumeIds: for the root volume use ExcludeBootVolume instead."
+        )
+    chosen = [one for one in attached if one not in excluded and not (without_boot and one == root)]
     taken = []
-    for device, mapping in instance.get_block_device_mapping:
-        if (without_boot and device == instance.root_device_name) or mapping.volume_id in excluded:
-            continue
-        snapshot = self.create_snapshot(mapping.volume_id, description=description)
+    with paused([instance.id]):
+        for volume_id in chosen:
+            taken.append(self.create_snapshot(volume_id, description=description))
+    for snapshot in taken:
+        # AWS's own tags (aws:…) are not the account's to set.
         if specification.get("CopyTagsFromSource") == "volume":
-            volume = self.get_volume(mapping.volume_id)
-            snapshot.add_tags({tag["key"]: tag["value"] for tag in volume.get_tags()})
+            own = {tag["key"]: tag["value"] for tag in snapshot.volume.get_tags()}
+            snapshot.add_tags({key: value for key, value in own.items() if not key.startswith("aws:")})
         snapshot.add_tags(tags)
-        taken.append(snapshot)
     return taken
 
 
-def copy_snapshot(
-    _original, self, source_snapshot_id, source_region, description, kms_key_id, encrypted=False, seconds=None
-):
+def copy_snapshot(_original, self, source_snapshot_id, source_region, description, kms_key_id, encrypted=False):
     """A copy may go between accounts and change the key. A key out of reach fails the copy, not the call (as EC2)."""
     source = find_snapshot(source_region, source_snapshot_id, self.account_id)
     require_completed(source)
-    copies = [one for one in list(self.snapshots.values()) if one.volume.id == COPIED_VOLUME]
-    if len([one for one in copies if one.status == "pending"]) >= COPY_LIMIT:
-        raise EC2ClientError(
-            "ResourceLimitExceeded", f"Too many snapshot copies in progress. The limit is {COPY_LIMIT}."
-        )
     encrypted = bool(encrypted or source.encrypted or kms_key_id or getattr(self, "ebs_encryption_by_default", False))
     key = None
     if encrypted:
@@ -164,21 +234,34 @@ def copy_snapshot(
         kms_key_id=kms_key_id if encrypted else None,
     )
     copied._size = source.volume_size
-    needed = [key] if encrypted else []
+    with _copies_lock:
+        require_room(self)
+        self.snapshots[copied.id] = copied
+    usable = not encrypted or permitted(key, self.account_id, self.region_name, TO_WRITE)
     if source.encrypted:
-        needed.append(find_key(source.kms_key_id, source.owner_id, source_region))
+        source_key = find_key(source.kms_key_id, source.owner_id, source_region)
+        usable = permitted(source_key, self.account_id, source_region, TO_READ) and usable
     parameters = {"SourceSnapshotId": source_snapshot_id, "SourceRegion": source_region, "KmsKeyId": kms_key_id}
-    failure = faults.take_outcome("CopySnapshot", self.account_id, parameters)
-    if not all(key_usable(one, self.account_id) for one in needed):
-        failure = failure or INACCESSIBLE_KEY
-    copied._failure = failure
-    if failure is None:
+    copied._failure = faults.take_outcome("CopySnapshot", self.account_id, parameters)
+    if not usable:
+        copied._failure = copied._failure or INACCESSIBLE_KEY
+    written = 0
+    if copied._failure is None:
         disk_images.copy(
             disk_images.snapshot_file(source.id), disk_images.snapshot_file(copied.id), source.volume_size
         )
-    begin(copied, COPY_SECONDS if seconds is None else seconds)
-    self.snapshots[copied.id] = copied
+        written = measure(copied)
+    begin(copied, COPY_SECONDS + written * COPY_SECONDS_PER_GIB, "copies")
     return copied
+
+
+def require_room(backend):
+    """The quota "Concurrent snapshot copies per destination Region" of an account."""
+    copies = [one for one in list(backend.snapshots.values()) if one.volume.id == COPIED_VOLUME]
+    if len([one for one in copies if one.status == "pending"]) >= COPY_LIMIT:
+        raise EC2ClientError(
+            "ResourceLimitExceeded", f"Too many snapshot copies in progress. The limit is {COPY_LIMIT}."
+        )
 
 
 def delete_snapshot(original, self, snapshot_id):

@@ -8,8 +8,6 @@ from pathlib import Path
 from moto.core.exceptions import ServiceException
 
 DATA = Path(os.environ.get("LAB_DATA", "lab-data")).resolve()
-SNAPSHOT_SECONDS = float(os.environ.get("LAB_SNAPSHOT_SECONDS", "2"))
-COPY_SECONDS = float(os.environ.get("LAB_COPY_SECONDS", "2"))
 COPY_LIMIT = int(os.environ.get("LAB_COPY_LIMIT", "20"))
 TRUST = os.environ.get("LAB_TRUST", "1") == "1"
 
@@ -40,20 +38,3 @@ def _bound(replacement, original, name):
         functools.update_wrapper(method, original)
     method.__name__ = name
     return method
-
-
-def principals(statement):
-    """The AWS principals of a policy statement, as a list of strings."""
-    principal = statement.get("Principal", {})
-    named = principal if isinstance(principal, str) else principal.get("AWS", [])
-    return [named] if isinstance(named, str) else list(named)
-
-
-def statements(document):
-    """The statements of a policy document; AWS allows one statement without a list around it."""
-    found = document.get("Statement", [])
-    return [found] if isinstance(found, dict) else found
-
-
-def names_account(statement, account):
-    return any(who == "*" or who == account or f":{account}:" in who for who in principals(statement))

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EBSClient } from '@aws-sdk/client-ebs';
 import { EC2Client } from '@aws-sdk/client-ec2';
@@ -129,7 +130,6 @@ let shared: Promise<EmulatedAws> | undefined;
 
 /** The emulator of the suite: starting one, and loading the SDK anew, would cost each file of rules some seconds. */
 export function sharedEmulatedAws(): Promise<EmulatedAws> {
-  process.env.LAB_COPY_LIMIT = '1'; // so that a test can reach the quota
   shared ??= startEmulatedAws({ snapshotSeconds: 0.3, copySeconds: 0.4 });
   return shared;
 }
@@ -152,6 +152,20 @@ export async function assumeRole(
     secretAccessKey: got!.SecretAccessKey!,
     sessionToken: got!.SessionToken!,
   };
+}
+
+const POLL_MS = 50;
+const POLL_LIMIT_MS = 60_000;
+
+/** Asks until the answer is accepted, which may take long on a busy machine. Throws with the last answer. */
+export async function eventually<T>(ask: () => Promise<T>, accept: (answer: T) => boolean): Promise<T> {
+  const deadline = Date.now() + POLL_LIMIT_MS;
+  for (;;) {
+    const answer = await ask();
+    if (accept(answer)) return answer;
+    if (Date.now() > deadline) throw new Error(`not within ${POLL_LIMIT_MS / 1000} s: ${JSON.stringify(answer)}`);
+    await sleep(POLL_MS);
+  }
 }
 
 /** The name of the AWS error with which a call is refused; fails the test when the call succeeds. */

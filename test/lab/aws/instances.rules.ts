@@ -25,13 +25,12 @@ import {
   ReplaceIamInstanceProfileAssociationCommand,
   RunInstancesCommand,
   type RunInstancesCommandInput,
-  type Snapshot,
   StartInstancesCommand,
   StopInstancesCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import { AddRoleToInstanceProfileCommand, CreateInstanceProfileCommand, CreateRoleCommand } from '@aws-sdk/client-iam';
-import { type AccountClients, type EmulatedAws, refusal, sharedEmulatedAws } from './emulated-aws';
+import { type AccountClients, type EmulatedAws, eventually, refusal, sharedEmulatedAws } from './emulated-aws';
 
 const ZONE = 'us-east-1a';
 let aws: EmulatedAws;
@@ -299,10 +298,10 @@ describe('volumes', () => {
       new CreateSnapshotsCommand({ InstanceSpecification: { InstanceId: instance.InstanceId! } }),
     );
     const SnapshotIds = Snapshots!.map((one) => one.SnapshotId!);
-    let found: Snapshot[];
-    do {
-      found = (await member.ec2.send(new DescribeSnapshotsCommand({ SnapshotIds }))).Snapshots!;
-    } while (found.some((one) => one.State === 'pending'));
+    const found = await eventually(
+      async () => (await member.ec2.send(new DescribeSnapshotsCommand({ SnapshotIds }))).Snapshots!,
+      (all) => all.every((one) => one.State !== 'pending'),
+    );
     const states = found.map((one) => [one.VolumeId === bad ? 'bad' : 'good', one.State]);
     expect(Object.fromEntries(states)).toEqual({ good: 'completed', bad: 'error' });
   });

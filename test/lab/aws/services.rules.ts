@@ -13,8 +13,8 @@ import {
   DescribeInstancesCommand,
   DescribeSnapshotsCommand,
   DescribeVolumesCommand,
-  DescribeVolumeStatusCommand,
   DescribeVpcsCommand,
+  GetConsoleScreenshotCommand,
 } from '@aws-sdk/client-ec2';
 import { CreateRoleCommand, PutRolePolicyCommand } from '@aws-sdk/client-iam';
 import {
@@ -359,7 +359,8 @@ describe('faults and the journal', () => {
   });
 
   it('what the emulator lacks comes as an AWS error, not as a page', async () => {
-    expect(await refusal(member.ec2.send(new DescribeVolumeStatusCommand({})))).toBe('UnknownOperationException');
+    const screenshot = new GetConsoleScreenshotCommand({ InstanceId: 'i-0fedcba98765' });
+    expect(await refusal(member.ec2.send(screenshot))).toBe('UnknownOperationException');
   });
 });
 
