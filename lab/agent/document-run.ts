@@ -21,7 +21,7 @@ export async function runDocument(
   content: DocumentContent,
   given: Record<string, unknown>,
   context: StepContext,
-  report: (stepName: string, result: StepResult) => Promise<void>,
+  report: (stepName: string, result: StepResult) => void,
 ): Promise<DocumentStatus> {
   const parameters = allowedParameters(content, given);
   const results: StepResult[] = [];
@@ -34,7 +34,7 @@ export async function runDocument(
     const result = await resultOf(step, inputs, parameters, context, left && !isFinal, isFinal);
     if (leavesDocument(result, inputs)) left = true;
     results.push(result);
-    await report(step.name, result);
+    report(step.name, result);
   }
   return documentStatus(results);
 }

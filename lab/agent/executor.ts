@@ -7,6 +7,8 @@ export interface ScriptRun {
   timeoutSeconds: number;
   /** Aborts when the command is cancelled or the agent ends. */
   stop: AbortSignal;
+  /** Is given all that the script writes, of which the result keeps the beginning only. */
+  onOutput?: (stream: 'stdout' | 'stderr', chunk: Buffer) => void;
   /** `<command id>/<step name>`: where an executor keeps the script. */
   name: string;
 }
@@ -19,7 +21,7 @@ export interface ScriptResult {
   ended: 'exit' | 'timeout' | 'cancel';
 }
 
-/** Where an agent's scripts run: on this machine, or in a guest behind a serial channel. */
+/** Where an agent's scripts run; those of paper instances run nowhere. */
 export interface Executor {
   platform(): Promise<{ name: string; version: string; hostname: string; address: string }>;
   run(run: ScriptRun): Promise<ScriptResult>;

@@ -73,8 +73,14 @@ export class LocalExecutor implements Executor {
         this.running.delete(onStop);
         resolve({ exitCode, stdout: stdout.text(), stderr: stderr.text(), ended });
       };
-      child.stdout.on('data', (chunk: Buffer) => stdout.add(chunk));
-      child.stderr.on('data', (chunk: Buffer) => stderr.add(chunk));
+      child.stdout.on('data', (chunk: Buffer) => {
+        stdout.add(chunk);
+        run.onOutput?.('stdout', chunk);
+      });
+      child.stderr.on('data', (chunk: Buffer) => {
+        stderr.add(chunk);
+        run.onOutput?.('stderr', chunk);
+      });
       // The shell could not be started, such as for a working directory that does not exist.
       child.on('error', (error) => {
         stderr.add(Buffer.from(`${error.message}\n`));

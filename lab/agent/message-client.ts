@@ -1,9 +1,17 @@
 import { randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import http from 'node:http';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  AGENT_SESSION_HEADER,
+  AGENT_SUPERSEDED,
   type AgentMessage,
   type DocumentStatus,
   MESSAGE_SERVICE,
+  outputPath,
+  type OutputStep,
   type ReplyPayload,
   SSM_SERVICE,
   type StepResult,
@@ -17,16 +25,33 @@ export interface MessageClientOptions {
   instanceId: string;
   region: string;
   accessKeyId: string;
+  /** Names this process among several of one instance: the one that started last counts. Default: no name. */
+  session?: { startedAt: number; id: string };
+  /** A slow agent: each reply is held back so long. Default 0. */
+  replyDelayMs?: number;
+  /**
+   * A poll that is silent so long was cut off, and a new connection may get through. Default 30_000: the server holds a
+   * poll for 20 s.
+   */
+  pollWithinMs?: number;
 }
 
-const CALL_WITHIN_MS = 40_000;
-const RETRY_EVERY_MS = 2_000;
-const RETRY_FOR_MS = 120_000;
+/** Another agent of the same instance started later: this one is to end. */
+export class Superseded extends Error {}
 
-/** The agent's calls to SSM and to `ec2messages` (AWS JSON 1.1). */
+const POLL_WITHIN_MS = 30_000;
+const CALL_WITHIN_MS = 10_000;
+const CONNECT_WITHIN_MS = 5_000;
+const UPLOAD_WITHIN_MS = 300_000;
+
+/**
+ * The agent's calls to SSM and to `ec2messages` (AWS JSON 1.1). Each has a connection of its own: one that an isolation
+ * has cut is never taken up again.
+ */
 export class MessageClient {
   constructor(private readonly options: MessageClientOptions) {}
 
+  /** @throws Superseded */
   async register(platform: { name: string; version: string; hostname: string; address: string }): Promise<void> {
     await this.call(SSM_SERVICE, 'UpdateInstanceInformation', {
       AgentName: AGENT_NAME,
@@ -41,12 +66,21 @@ export class MessageClient {
     });
   }
 
+  /** @throws Superseded */
   async messages(): Promise<AgentMessage[]> {
-    const answer = (await this.call(MESSAGE_SERVICE, 'GetMessages', {
+    const poll = {
       Destination: this.options.instanceId,
       MessagesRequestId: randomUUID(),
       VisibilityTimeoutInSeconds: 10,
-    })) as { Messages?: AgentMessage[] };
+    };
+    const answer = (await this.call(
+      MESSAGE_SERVICE,
+      'GetMessages',
+      poll,
+      this.options.pollWithinMs ?? POLL_WITHIN_MS,
+    )) as {
+      Messages?: AgentMessage[];
+    };
     return answer.Messages ?? [];
   }
 
@@ -62,7 +96,7 @@ export class MessageClient {
     await this.call(MESSAGE_SERVICE, 'DeleteMessage', { MessageId: messageId });
   }
 
-  /** Sends a reply, and again for two minutes if nobody takes it: a result must not be lost to a short outage. */
+  /** Sends a reply once. */
   async reply(
     messageId: string,
     documentStatus: DocumentStatus,
@@ -80,37 +114,87 @@ export class MessageClient {
       documentTraceOutput: trace,
       runtimeStatus: steps,
     };
+    if (this.options.replyDelayMs !== undefined) await sleep(this.options.replyDelayMs);
     const body = { MessageId: messageId, ReplyId: randomUUID(), Payload: JSON.stringify(payload) };
-    const deadline = Date.now() + RETRY_FOR_MS;
-    for (;;) {
-      try {
-        await this.call(MESSAGE_SERVICE, 'SendReply', body);
-        return;
-      } catch (error) {
-        if (Date.now() > deadline) throw error;
-        await sleep(RETRY_EVERY_MS);
-      }
-    }
+    await this.call(MESSAGE_SERVICE, 'SendReply', body);
+  }
+
+  /** Hands the whole output of a step, which lies in a file, to the server, which stores it. */
+  async upload(commandId: string, step: OutputStep, stream: 'stdout' | 'stderr', file: string): Promise<void> {
+    const { size } = await stat(file);
+    await this.request({
+      method: 'PUT',
+      path: outputPath(commandId, this.options.instanceId, step, stream),
+      headers: { 'content-length': size },
+      body: createReadStream(file),
+      withinMs: UPLOAD_WITHIN_MS,
+      what: `${stream} of ${step.name}`,
+    });
+  }
+
+  private async call(service: string, operation: string, body: object, withinMs = CALL_WITHIN_MS): Promise<unknown> {
+    const text = await this.request({
+      method: 'POST',
+      path: '/',
+      headers: { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': `${service}.${operation}` },
+      body: JSON.stringify(body),
+      withinMs,
+      what: operation,
+    });
+    return JSON.parse(text) as unknown;
+  }
+
+  private request(call: {
+    method: string;
+    path: string;
+    headers: http.OutgoingHttpHeaders;
+    body: string | Readable;
+    withinMs: number;
+    what: string;
+  }): Promise<string> {
+    const { method, body, what } = call;
+    return new Promise((resolve, reject) => {
+      const request = http.request(new URL(call.path, this.options.endpoint), {
+        method,
+        headers: { ...call.headers, ...this.identity() },
+        agent: false,
+        signal: AbortSignal.timeout(call.withinMs),
+      });
+      const fail = (error: Error): void => {
+        clearTimeout(connecting);
+        reject(new Error(`${what}: ${error.message}`));
+      };
+      const noConnection = (): void => void request.destroy(new Error(`no connection in ${CONNECT_WITHIN_MS} ms`));
+      const connecting = setTimeout(noConnection, CONNECT_WITHIN_MS);
+      request.on('socket', (socket) => socket.once('connect', () => clearTimeout(connecting)));
+      request.on('error', fail);
+      request.on('response', (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', fail);
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString();
+          if (response.statusCode === 200) resolve(text);
+          else if (text.includes(AGENT_SUPERSEDED)) reject(new Superseded(text));
+          else reject(new Error(`${what}: status ${String(response.statusCode)}, ${text}`));
+        });
+      });
+      if (typeof body === 'string') request.end(body);
+      else body.on('error', (error) => request.destroy(error)).pipe(request);
+    });
   }
 
   /**
-   * The header names the access key, by which the lab's server knows the agent's account. It carries no signature:
-   * the server does not check the agents' one.
+   * The header names the access key, by which the lab's server knows the agent's account. It carries no signature: the
+   * server does not check the agents' one.
    */
-  private async call(service: string, operation: string, body: object): Promise<unknown> {
+  private identity(): http.OutgoingHttpHeaders {
+    const { accessKeyId, region, session } = this.options;
     const day = new Date().toISOString().slice(0, 10).replaceAll('-', '');
-    const scope = `${this.options.accessKeyId}/${day}/${this.options.region}/ssm/aws4_request`;
-    const response = await fetch(this.options.endpoint, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/x-amz-json-1.1',
-        'x-amz-target': `${service}.${operation}`,
-        authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=none`,
-      },
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(CALL_WITHIN_MS),
-    });
-    if (!response.ok) throw new Error(`${operation}: status ${response.status}, ${await response.text()}`);
-    return await response.json();
+    const scope = `${accessKeyId}/${day}/${region}/ssm/aws4_request`;
+    return {
+      authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=none`,
+      ...(session && { [AGENT_SESSION_HEADER]: `${session.startedAt}.${session.id}` }),
+    };
   }
 }

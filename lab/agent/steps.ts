@@ -3,6 +3,7 @@ import { type DocumentStep, stepTimeoutSeconds } from '../ssm/documents';
 import type { StepResult } from '../ssm/messages';
 import { isJsonObject } from '../ssm/request';
 import { type Executor, KILLED_EXIT_CODE } from './executor';
+import type { StepOutput } from './step-output';
 
 /** What a step needs to know about the command that it is part of. */
 export interface StepContext {
@@ -10,6 +11,16 @@ export interface StepContext {
   commandId: string;
   environment: Record<string, string>;
   stop: AbortSignal;
+  /** Present when the command has an output bucket. */
+  output?: {
+    open(stepName: string): Promise<StepOutput>;
+    /** @returns where the output lies, or undefined if it could not be stored. */
+    store(
+      action: string,
+      stepName: string,
+      output: StepOutput,
+    ): Promise<{ bucket: string; keyPrefix: string } | undefined>;
+  };
 }
 
 /** A script that asks for a reboot of the instance (amazon-ssm-agent, exit code 194). */
@@ -75,15 +86,24 @@ async function runShellScript(
   }
   const startDateTime = new Date().toISOString();
   const workingDirectory = textOf(inputs.workingDirectory);
+  const output = await context.output?.open(step.name);
   const ran = await context.executor.run({
     script: `${lines.map(String).join('\n')}\n`,
     ...(workingDirectory === '' ? {} : { workingDirectory }),
     environment: context.environment,
     timeoutSeconds: stepTimeoutSeconds(inputs.timeoutSeconds),
     stop: context.stop,
+    ...(output !== undefined && { onOutput: (stream, chunk) => output.write(stream, chunk) }),
     name: `${context.commandId}/${step.name}`,
   });
-  const result = stepResult(step.action, { startDateTime, standardOutput: ran.stdout, standardError: ran.stderr });
+  const stored = output && (await context.output?.store(step.action, step.name, output));
+  const result = stepResult(step.action, {
+    startDateTime,
+    standardOutput: ran.stdout,
+    standardError: ran.stderr,
+    outputS3BucketName: stored?.bucket ?? '',
+    outputS3KeyPrefix: stored?.keyPrefix ?? '',
+  });
   if (ran.ended !== 'exit') {
     result.status = ran.ended === 'timeout' ? 'TimedOut' : 'Cancelled';
     result.code = KILLED_EXIT_CODE;

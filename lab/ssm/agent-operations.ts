@@ -1,14 +1,22 @@
-import { invalidRequest } from './aws-error';
-import { applyReply, end } from './commands';
-import { type DocumentStatus, parseCommandMessageId, type StepResult } from './messages';
+import type { AgentSession } from './agent-registry';
+import { AwsError, invalidRequest } from './aws-error';
+import { applyReply, type Command, end, type Invocation } from './commands';
+import { AGENT_SUPERSEDED, type DocumentStatus, parseCommandMessageId, type StepResult } from './messages';
 import { isJsonObject, type JsonObject, type RequestBody } from './request';
 import type { Caller, RunCommandParts } from './send-command';
 
 const DEFAULT_VISIBILITY_SECONDS = 10;
 
+/** Who calls, and as which process of an agent. */
+export interface AgentCaller extends Caller {
+  session: AgentSession | undefined;
+}
+
 /** UpdateInstanceInformation: what an agent tells about itself when it starts and every five minutes. */
-export function updateInstanceInformation(parts: RunCommandParts, caller: Caller, body: RequestBody): JsonObject {
-  parts.agents.seen(body.text('InstanceId'), caller.accountId, {
+export function updateInstanceInformation(parts: RunCommandParts, caller: AgentCaller, body: RequestBody): JsonObject {
+  const instanceId = body.text('InstanceId');
+  admitSession(parts, instanceId, caller);
+  parts.agents.seen(instanceId, caller.accountId, {
     agentVersion: body.optionalText('AgentVersion'),
     platformType: body.optionalText('PlatformType'),
     platformName: body.optionalText('PlatformName'),
@@ -22,12 +30,13 @@ export function updateInstanceInformation(parts: RunCommandParts, caller: Caller
 /** GetMessages: a long poll, and a sign of life also after a restart of this server. */
 export async function getMessages(
   parts: RunCommandParts,
-  caller: Caller,
+  caller: AgentCaller,
   body: RequestBody,
   longPollMs: number,
   gone: AbortSignal,
 ): Promise<JsonObject> {
   const instanceId = body.text('Destination');
+  admitSession(parts, instanceId, caller);
   parts.agents.seen(instanceId, caller.accountId);
   const visibility = body.optionalInteger('VisibilityTimeoutInSeconds', 0, 43_200) ?? DEFAULT_VISIBILITY_SECONDS;
   const messages = await parts.queue.take(instanceId, visibility * 1000, longPollMs, gone);
@@ -38,12 +47,25 @@ export async function getMessages(
   };
 }
 
+/** @throws AwsError AgentSuperseded, of the lab's own making, by which an agent that was left behind ends itself. */
+function admitSession(parts: RunCommandParts, instanceId: string, { session }: AgentCaller): void {
+  switch (parts.agents.claim(instanceId, session)) {
+    case 'superseded':
+      throw new AwsError(AGENT_SUPERSEDED, `A newer agent serves ${instanceId}.`);
+    case 'newer':
+      parts.queue.endPolls(instanceId);
+      return;
+    case 'current':
+  }
+}
+
 /** AcknowledgeMessage: the agent has the message, so it is not given out again. */
 export function acknowledgeMessage(parts: RunCommandParts, body: RequestBody): JsonObject {
   const messageId = body.text('MessageId');
   parts.queue.remove(messageId);
-  const invocation = invocationOf(parts, messageId);
+  const { command, invocation } = invocationOf(parts, messageId);
   if (invocation?.status === 'Pending') end(invocation, 'InProgress');
+  if (command !== undefined) parts.flow.touch(command);
   return {};
 }
 
@@ -56,31 +78,42 @@ export function deleteMessage(parts: RunCommandParts, body: RequestBody): JsonOb
 export function failMessage(parts: RunCommandParts, body: RequestBody): JsonObject {
   const messageId = body.text('MessageId');
   parts.queue.remove(messageId);
-  const invocation = invocationOf(parts, messageId);
-  if (invocation !== undefined) applyReply(invocation, 'Failed', null, body.optionalText('FailureType') ?? '');
+  applyTo(parts, messageId, { status: 'Failed', trace: body.optionalText('FailureType') ?? '', steps: {} });
   return {};
 }
 
 /** SendReply: progress of a command, one reply a step and one at the end. */
 export function sendReply(parts: RunCommandParts, body: RequestBody): JsonObject {
   const messageId = body.text('MessageId');
-  const invocation = invocationOf(parts, messageId);
-  const { status, trace, steps } = parseReply(body.text('Payload'));
-  if (invocation !== undefined) applyReply(invocation, status, steps, trace);
+  applyTo(parts, messageId, parseReply(body.text('Payload')));
   return { MessageId: messageId, ReplyId: body.optionalText('ReplyId') ?? '', ReplyStatus: 'Received' };
+}
+
+interface Reply {
+  status: DocumentStatus;
+  trace: string;
+  steps: Record<string, StepResult>;
+}
+
+function applyTo(parts: RunCommandParts, messageId: string, { status, steps, trace }: Reply): void {
+  const { command, invocation } = invocationOf(parts, messageId);
+  if (command === undefined || invocation === undefined) return;
+  applyReply(invocation, status, steps, trace);
+  parts.flow.touch(command);
 }
 
 function invocationOf(
   parts: RunCommandParts,
   messageId: string,
-): ReturnType<RunCommandParts['commands']['invocation']> {
+): { command: Command | undefined; invocation: Invocation | undefined } {
   const parsed = parseCommandMessageId(messageId);
-  return parsed && parts.commands.invocation(parsed.commandId, parsed.instanceId);
+  const command = parsed && parts.commands.record(parsed.commandId);
+  return { command, invocation: parsed && command?.invocations.get(parsed.instanceId) };
 }
 
 const FINAL: ReadonlySet<string> = new Set(['Success', 'Failed', 'TimedOut', 'Cancelled']);
 
-function parseReply(text: string): { status: DocumentStatus; trace: string; steps: Record<string, StepResult> } {
+function parseReply(text: string): Reply {
   const payload: unknown = JSON.parse(text);
   if (!isJsonObject(payload)) throw invalidRequest('Payload is not a JSON object.');
   const { documentStatus, documentTraceOutput, runtimeStatus } = payload;

@@ -33,6 +33,13 @@ export interface ManagedNode extends AgentReport {
   tags: Record<string, string>;
 }
 
+/** One process of an agent, as it names itself; the real agent does not. */
+export interface AgentSession {
+  /** Milliseconds since the epoch, by the instance's clock. */
+  startedAt: number;
+  id: string;
+}
+
 interface KnownAgent {
   instanceId: string;
   accountId: string;
@@ -47,6 +54,8 @@ const GONE = new Set(['shutting-down', 'terminated']);
 /** The agents that have called, in memory only. */
 export class AgentRegistry {
   private readonly agents = new Map<string, KnownAgent>();
+  private readonly sessions = new Map<string, AgentSession>();
+  private readonly inProcess = new Set<string>();
 
   constructor(
     private readonly emulator: EmulatorLink,
@@ -67,17 +76,43 @@ export class AgentRegistry {
     });
   }
 
-  forget(instanceId: string): void {
-    this.agents.delete(instanceId);
+  /** An agent that lives in this process is not silent as long as it is there. */
+  setInProcess(instanceId: string, present: boolean): void {
+    if (present) this.inProcess.add(instanceId);
+    else this.inProcess.delete(instanceId);
+    const agent = this.agents.get(instanceId);
+    if (agent !== undefined) agent.seenAt = this.clock();
   }
 
-  /** The account's managed nodes in the order of registration, without those of instances that are gone. */
-  async nodesOf(accountId: string): Promise<ManagedNode[]> {
+  /**
+   * Of several agents for one instance the one that started last counts: one that was left behind must not take the
+   * messages of its successor.
+   */
+  claim(instanceId: string, session: AgentSession | undefined): 'current' | 'newer' | 'superseded' {
+    const current = this.sessions.get(instanceId);
+    if (session === undefined || session.id === current?.id) return 'current';
+    if (current !== undefined && session.startedAt < current.startedAt) return 'superseded';
+    this.sessions.set(instanceId, session);
+    return current === undefined ? 'current' : 'newer';
+  }
+
+  forget(instanceId: string): void {
+    this.agents.delete(instanceId);
+    this.sessions.delete(instanceId);
+    this.inProcess.delete(instanceId);
+  }
+
+  /** The account's managed nodes of a Region in the order of registration, without those of instances that are gone. */
+  async nodesOf(accountId: string, region: string): Promise<ManagedNode[]> {
     const instances = await this.emulator.instances();
-    return [...this.agents.values()]
-      .map((agent) => this.node(agent, instances?.get(agent.instanceId)))
-      .filter((node) => node !== undefined)
-      .filter((node) => node.accountId === accountId);
+    const nodes: ManagedNode[] = [];
+    for (const agent of this.agents.values()) {
+      const instance = instances?.get(agent.instanceId);
+      if (instance !== undefined && instance.region !== region) continue;
+      const node = this.node(agent, instance);
+      if (node?.accountId === accountId) nodes.push(node);
+    }
+    return nodes;
   }
 
   views(): AgentView[] {
@@ -85,7 +120,7 @@ export class AgentRegistry {
       instanceId: agent.instanceId,
       accountId: agent.accountId,
       pingStatus: this.alive(agent) ? 'Online' : 'ConnectionLost',
-      lastPing: new Date(agent.seenAt),
+      lastPing: new Date(this.lastPing(agent)),
       agentVersion: agent.report.agentVersion,
       platformName: agent.report.platformName,
       platformVersion: agent.report.platformVersion,
@@ -103,13 +138,17 @@ export class AgentRegistry {
       instanceId: agent.instanceId,
       accountId: instance?.accountId ?? agent.accountId,
       pingStatus: running && this.alive(agent) ? 'Online' : 'ConnectionLost',
-      lastPingAt: agent.seenAt,
+      lastPingAt: this.lastPing(agent),
       registeredAt: agent.registeredAt,
       tags: instance?.tags ?? {},
     };
   }
 
+  private lastPing(agent: KnownAgent): number {
+    return this.inProcess.has(agent.instanceId) ? this.clock() : agent.seenAt;
+  }
+
   private alive(agent: KnownAgent): boolean {
-    return this.clock() - agent.seenAt < this.connectionLostMs;
+    return this.inProcess.has(agent.instanceId) || this.clock() - agent.seenAt < this.connectionLostMs;
   }
 }

@@ -1,4 +1,5 @@
-import { type Command, type Invocation, isFinished, overallStatus } from './commands';
+import { isError, overallStatus } from './command-status';
+import { type Command, type Invocation, isFinished } from './commands';
 import type { StepResult, StepStatus } from './messages';
 import type { JsonObject } from './request';
 
@@ -23,25 +24,29 @@ export function commandView(command: Command): JsonObject {
     Comment: command.comment,
     ExpiresAfter: seconds(command.expiresAt),
     Parameters: command.parameters,
-    InstanceIds: [...command.invocations.keys()],
-    Targets: [],
+    InstanceIds: command.instanceIds,
+    Targets: command.targets.map(({ key, values }) => ({ Key: key, Values: values })),
     RequestedDateTime: seconds(command.requestedAt),
     Status: status,
     StatusDetails: details,
-    OutputS3BucketName: '',
-    OutputS3KeyPrefix: '',
+    OutputS3BucketName: command.output?.bucket ?? '',
+    OutputS3KeyPrefix: command.output?.prefix ?? '',
     MaxConcurrency: command.maxConcurrency,
     MaxErrors: command.maxErrors,
     TimeoutSeconds: command.timeoutSeconds,
+    ServiceRole: command.serviceRole,
+    NotificationConfig: notificationView(command),
     TargetCount: invocations.length,
     CompletedCount: invocations.filter((invocation) => isFinished(invocation.status)).length,
-    ErrorCount: invocations.filter((invocation) => invocation.status === 'Failed').length,
+    ErrorCount: invocations.filter(isError).length,
     DeliveryTimedOutCount: invocations.filter((invocation) => invocation.statusDetails === 'DeliveryTimedOut').length,
   };
 }
 
 /** `CommandInvocation` of ListCommandInvocations. */
 export function invocationView(command: Command, invocation: Invocation, withSteps: boolean): JsonObject {
+  const [only, ...others] = command.content.mainSteps;
+  const onlyStep = others.length === 0 ? invocation.steps.get(only?.name ?? '') : undefined;
   return {
     CommandId: command.id,
     InstanceId: invocation.instanceId,
@@ -53,7 +58,11 @@ export function invocationView(command: Command, invocation: Invocation, withSte
     Status: invocation.status,
     StatusDetails: invocation.statusDetails,
     TraceOutput: invocation.trace,
-    CommandPlugins: withSteps ? [...invocation.steps].map(([name, step]) => pluginView(name, step)) : [],
+    StandardOutputUrl: outputUrl(command, only?.name, onlyStep, 'stdout'),
+    StandardErrorUrl: outputUrl(command, only?.name, onlyStep, 'stderr'),
+    ServiceRole: command.serviceRole,
+    NotificationConfig: notificationView(command),
+    CommandPlugins: withSteps ? [...invocation.steps].map(([name, step]) => pluginView(command, name, step)) : [],
   };
 }
 
@@ -82,13 +91,13 @@ export function invocationDetail(command: Command, invocation: Invocation, plugi
     Status: ofStep ? pluginStatus(step.status) : invocation.status,
     StatusDetails: ofStep ? step.status : invocation.statusDetails,
     StandardOutputContent: (step?.standardOutput ?? '').slice(0, STDOUT_CHARACTERS),
-    StandardOutputUrl: '',
+    StandardOutputUrl: outputUrl(command, stepName, step, 'stdout'),
     StandardErrorContent: textOr(step?.standardError, invocation.trace).slice(0, STDERR_CHARACTERS),
-    StandardErrorUrl: '',
+    StandardErrorUrl: outputUrl(command, stepName, step, 'stderr'),
   };
 }
 
-function pluginView(name: string, step: StepResult): JsonObject {
+function pluginView(command: Command, name: string, step: StepResult): JsonObject {
   return {
     Name: name,
     Status: pluginStatus(step.status),
@@ -97,7 +106,30 @@ function pluginView(name: string, step: StepResult): JsonObject {
     ResponseStartDateTime: seconds(Date.parse(step.startDateTime)),
     ResponseFinishDateTime: seconds(Date.parse(step.endDateTime)),
     Output: step.output.slice(0, PLUGIN_OUTPUT_CHARACTERS),
+    StandardOutputUrl: outputUrl(command, name, step, 'stdout'),
+    StandardErrorUrl: outputUrl(command, name, step, 'stderr'),
+    OutputS3Region: command.output === undefined ? '' : command.region,
+    OutputS3BucketName: step.outputS3BucketName,
+    OutputS3KeyPrefix: step.outputS3KeyPrefix,
   };
+}
+
+/** Where the agent put a step's output; empty when it put none. */
+function outputUrl(
+  command: Command,
+  stepName: string | undefined,
+  step: StepResult | undefined,
+  stream: 'stdout' | 'stderr',
+): string {
+  if (stepName === undefined || step === undefined || step.outputS3BucketName === '') return '';
+  const { outputS3BucketName, outputS3KeyPrefix } = step;
+  return `https://s3.${command.region}.amazonaws.com/${outputS3BucketName}/${outputS3KeyPrefix}/${stepName}/${stream}`;
+}
+
+function notificationView({ notification }: Command): JsonObject {
+  if (notification === undefined) return {};
+  const { topicArn, events, type } = notification;
+  return { NotificationArn: topicArn, NotificationEvents: events, NotificationType: type };
 }
 
 /** The API's Status knows neither Skipped nor SuccessAndReboot; StatusDetails does. */

@@ -1,6 +1,7 @@
 import { AwsError } from './aws-error';
 import type { DocumentContent } from './documents';
 import type { DocumentStatus, StepResult } from './messages';
+import type { Target } from './targets';
 
 export type InvocationStatus =
   'Pending' | 'InProgress' | 'Cancelling' | 'Success' | 'Failed' | 'TimedOut' | 'Cancelled';
@@ -9,10 +10,26 @@ export type InvocationStatus =
 export interface Invocation {
   instanceId: string;
   status: InvocationStatus;
-  /** As Status, but says which time-out it was: DeliveryTimedOut or ExecutionTimedOut. */
+  /** As Status, but says more: DeliveryTimedOut, ExecutionTimedOut, Terminated. */
   statusDetails: string;
   steps: Map<string, StepResult>;
   trace: string;
+  /** When the message was put into the instance's queue (milliseconds of the clock); until then it waits its turn. */
+  sentAt: number | undefined;
+}
+
+/** Where the agents put their output. */
+export interface OutputPlace {
+  bucket: string;
+  prefix: string;
+}
+
+/** `NotificationConfig` of SendCommand. */
+export interface CommandNotification {
+  topicArn: string;
+  /** Statuses that are told, or All. */
+  events: string[];
+  type: 'Command' | 'Invocation';
 }
 
 export interface Command {
@@ -22,17 +39,27 @@ export interface Command {
   documentName: string;
   documentVersion: string;
   content: DocumentContent;
+  /** As the caller gave them. */
   parameters: Record<string, string[]>;
+  /** As the agents get them. */
+  typedParameters: Record<string, unknown>;
   comment: string;
+  /** The instances that the caller named; empty for a command by targets. */
+  instanceIds: string[];
+  targets: Target[];
+  /** False until the targets were looked up, which AWS does after it has answered. */
+  targetsResolved: boolean;
+  /** A number, or a percentage of the targets. */
   maxConcurrency: string;
   maxErrors: string;
   timeoutSeconds: number;
-  /** Milliseconds of the clock, as the two that follow. */
+  /** Milliseconds of the clock, as the one that follows. */
   requestedAt: number;
-  /** A command that no agent has taken by then is timed out. */
-  deliveryExpiresAt: number;
   /** A command that has not ended by then is timed out, such as one whose agent was killed. */
   expiresAt: number;
+  output: OutputPlace | undefined;
+  notification: CommandNotification | undefined;
+  serviceRole: string;
   invocations: Map<string, Invocation>;
 }
 
@@ -42,11 +69,16 @@ export function isFinished(status: InvocationStatus): boolean {
   return !UNFINISHED.has(status);
 }
 
+export function newInvocation(instanceId: string): Invocation {
+  return { instanceId, status: 'Pending', statusDetails: 'Pending', steps: new Map(), trace: '', sentAt: undefined };
+}
+
 /** All commands of all accounts. In memory only: they end with the server. */
 export class CommandStore {
   private readonly commands = new Map<string, Command>();
 
-  constructor(private readonly clock: () => number) {}
+  /** @param advance brings a command up to date before anyone reads it. */
+  constructor(private readonly advance: (command: Command) => void) {}
 
   add(command: Command): void {
     this.commands.set(command.id, command);
@@ -56,8 +88,13 @@ export class CommandStore {
   ofAccount(commandId: string, accountId: string): Command {
     const command = this.commands.get(commandId);
     if (command?.accountId !== accountId) throw new AwsError('InvalidCommandId', 'Invalid command id.');
-    this.applyTimeouts(command);
+    this.advance(command);
     return command;
+  }
+
+  /** The command as it is, for who changes it. */
+  record(commandId: string): Command | undefined {
+    return this.commands.get(commandId);
   }
 
   /** The account's commands in the Region, newest first. */
@@ -65,27 +102,12 @@ export class CommandStore {
     const own = [...this.commands.values()].filter(
       (command) => command.accountId === accountId && command.region === region,
     );
-    for (const command of own) this.applyTimeouts(command);
+    for (const command of own) this.advance(command);
     return own.reverse();
-  }
-
-  invocation(commandId: string, instanceId: string): Invocation | undefined {
-    const command = this.commands.get(commandId);
-    if (command === undefined) return undefined;
-    this.applyTimeouts(command);
-    return command.invocations.get(instanceId);
-  }
-
-  private applyTimeouts(command: Command): void {
-    const now = this.clock();
-    for (const invocation of command.invocations.values()) {
-      const deadline = invocation.status === 'Pending' ? command.deliveryExpiresAt : command.expiresAt;
-      if (!isFinished(invocation.status) && now >= deadline) end(invocation, 'TimedOut', 'DeliveryTimedOut');
-    }
   }
 }
 
-/** Puts a final status on an invocation. */
+/** Puts a status on an invocation. */
 export function end(invocation: Invocation, status: InvocationStatus, details: string = status): void {
   invocation.status = status;
   invocation.statusDetails = details;
@@ -106,23 +128,4 @@ export function applyReply(
     return;
   }
   end(invocation, documentStatus, documentStatus === 'TimedOut' ? 'ExecutionTimedOut' : documentStatus);
-}
-
-/**
- * The status of a command as a whole. MaxErrors is 0 by default, so one failure makes the command Failed
- * (Systems Manager user guide, Understanding command statuses).
- */
-export function overallStatus(command: Command): { status: InvocationStatus; details: string } {
-  const all = [...command.invocations.values()];
-  const has = (status: InvocationStatus): Invocation | undefined =>
-    all.find((invocation) => invocation.status === status);
-  if (all.some((invocation) => !isFinished(invocation.status))) {
-    if (all.every((invocation) => invocation.status === 'Pending')) return { status: 'Pending', details: 'Pending' };
-    const status = has('Cancelling') === undefined ? 'InProgress' : 'Cancelling';
-    return { status, details: status };
-  }
-  const worst = has('Failed') ?? has('TimedOut') ?? has('Cancelled');
-  return worst === undefined
-    ? { status: 'Success', details: 'Success' }
-    : { status: worst.status, details: worst.statusDetails };
 }

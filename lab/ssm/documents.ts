@@ -24,6 +24,20 @@ export interface DocumentStep {
   precondition?: { StringEquals?: string[] };
 }
 
+/** Platform types by the action of a step (User Guide, "Command document plugin reference"); other actions run anywhere. */
+const PLATFORMS_OF_ACTION: Record<string, readonly string[]> = {
+  'aws:runShellScript': ['Linux', 'MacOS'],
+  'aws:applications': ['Windows'],
+  'aws:cloudWatch': ['Windows'],
+  'aws:psModule': ['Windows'],
+};
+const PLATFORMS: readonly string[] = ['Windows', 'Linux', 'MacOS'];
+
+/** PlatformType of the nodes that at least one step of the document can run on. */
+export function supportedPlatforms(content: DocumentContent): ReadonlySet<string> {
+  return new Set(content.mainSteps.flatMap((step) => PLATFORMS_OF_ACTION[step.action] ?? PLATFORMS));
+}
+
 /**
  * `{{ name }}` → value, in any depth. A value that is the whole string keeps its type; inside a longer string a list
  * becomes JSON; an undeclared name stays as it is. As amazon-ssm-agent 3.3 does (recorded answers: params,

@@ -16,11 +16,13 @@ export interface StoredDocument {
   content: DocumentContent;
   /** SHA-256 of the content as it was registered, hexadecimal; undefined if the emulator does not tell. */
   sha256: string | undefined;
+  sha1: string | undefined;
 }
 
 /** An EC2 instance as Run Command needs to know it. */
 export interface InstanceFacts {
   accountId: string;
+  region: string;
   instanceId: string;
   state: string;
   tags: Record<string, string>;
@@ -85,7 +87,13 @@ export class EmulatorLink {
       version: String(answer.DocumentVersion),
       content: documentContent(answer.Content, name),
       sha256: typeof answer.Hash === 'string' ? answer.Hash : undefined,
+      sha1: typeof answer.Sha1 === 'string' ? answer.Sha1 : undefined,
     };
+  }
+
+  /** Whether any account has the bucket: the names of buckets are shared by all. */
+  async hasBucket(name: string): Promise<boolean> {
+    return (await this.read(`/moto-api/lab/bucket?${new URLSearchParams({ name }).toString()}`)) !== undefined;
   }
 
   /** The faults that the emulator is told to inject; none if it knows no faults. */
@@ -108,6 +116,11 @@ export class EmulatorLink {
     }
   }
 
+  /** The next question about instances goes to the emulator. */
+  forgetInstances(): void {
+    this.instancesRead = undefined;
+  }
+
   close(): void {
     this.connections.destroy();
   }
@@ -117,6 +130,7 @@ export class EmulatorLink {
     if (!Array.isArray(answer)) return undefined;
     const facts = answer.filter(isJsonObject).map((instance): InstanceFacts => ({
       accountId: String(instance.accountId),
+      region: String(instance.region),
       instanceId: String(instance.instanceId),
       state: String(instance.state),
       tags: isJsonObject(instance.tags)

@@ -7,6 +7,7 @@ import type { StoredDocument } from './emulator-link';
 const RUN_SHELL_SCRIPT: StoredDocument = {
   version: '1',
   sha256: undefined,
+  sha1: undefined,
   content: {
     schemaVersion: '2.2',
     description: 'Run a shell script or specify the commands to run.',

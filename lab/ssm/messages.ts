@@ -5,6 +5,36 @@ export const MESSAGE_SERVICE = 'EC2WindowsMessageDeliveryService';
 /** Target prefix of the SSM API. */
 export const SSM_SERVICE = 'AmazonSSM';
 
+/** Header by which the lab's agent names its process: `<milliseconds since the epoch>.<uuid>`. */
+export const AGENT_SESSION_HEADER = 'x-lab-agent-session';
+/** Error code for an agent that a newer one of the same instance has replaced. */
+export const AGENT_SUPERSEDED = 'AgentSuperseded';
+
+/** Where an agent puts the whole output of a step, for the server to store: a PUT of the bytes. */
+export function outputPath(
+  commandId: string,
+  instanceId: string,
+  step: OutputStep,
+  stream: 'stdout' | 'stderr',
+): string {
+  return ['', 'agent-output', commandId, instanceId, step.plugin, step.name, stream].map(encodeURIComponent).join('/');
+}
+
+/** A step's folder in the output bucket: the plugin without its colon, then the step's own name. */
+export interface OutputStep {
+  plugin: string;
+  name: string;
+}
+
+export function outputStep(action: string, name: string): OutputStep {
+  return { plugin: action.replaceAll(':', ''), name };
+}
+
+/** `<prefix>/<command id>/<instance id>/<plugin>`, as the real agent reports it (outputS3KeyPrefix of a step). */
+export function outputKeyPrefix(prefix: string, commandId: string, instanceId: string, plugin: string): string {
+  return [prefix, commandId, instanceId, plugin].filter((part) => part !== '').join('/');
+}
+
 export type StepStatus = 'Success' | 'SuccessAndReboot' | 'Failed' | 'TimedOut' | 'Cancelled' | 'Skipped';
 
 /** What the agent reports about a step (`runtimeStatus` of a reply). */

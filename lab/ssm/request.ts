@@ -77,6 +77,13 @@ export class RequestBody {
     return value.map((item) => new RequestBody(item));
   }
 
+  optionalObject(name: string): RequestBody | undefined {
+    if (!this.has(name)) return undefined;
+    const value = this.members[name];
+    if (!isJsonObject(value)) throw invalidRequest(`${name} is not an object.`);
+    return new RequestBody(value);
+  }
+
   /** A map from name to strings, as `Parameters` of SendCommand. */
   textLists(name: string): Record<string, string[]> {
     if (!this.has(name)) return {};

@@ -1,26 +1,34 @@
 import { randomUUID } from 'node:crypto';
 import { AwsError, invalidRequest } from './aws-error';
 import { commandView, invocationDetail, invocationView } from './command-views';
-import { type Command, end, type Invocation, isFinished, overallStatus } from './commands';
+import { overallStatus } from './command-status';
+import { type Command, end, type Invocation, isFinished } from './commands';
 import { type CancelCommandPayload, commandMessageId } from './messages';
 import { page, type PageLimits } from './paging';
 import type { JsonObject, RequestBody } from './request';
 import type { Caller, RunCommandParts } from './send-command';
+import { requestedInstances } from './targets';
 
 const COMMANDS_A_PAGE: PageLimits = { fallback: 50, least: 1, most: 50 };
 
 /** ListCommands: newest first. */
 export function listCommands(parts: RunCommandParts, caller: Caller, body: RequestBody): JsonObject {
-  const { items, nextToken } = page(selectCommands(parts, caller, body), body, COMMANDS_A_PAGE);
+  const filters = filtersOf(body).map(commandFilter);
+  const commands = selectCommands(parts, caller, body).filter((command) =>
+    filters.every((matches) => matches(command)),
+  );
+  const { items, nextToken } = page(commands, body, COMMANDS_A_PAGE);
   return { Commands: items.map(commandView), NextToken: nextToken };
 }
 
 /** ListCommandInvocations: newest command first. */
 export function listCommandInvocations(parts: RunCommandParts, caller: Caller, body: RequestBody): JsonObject {
   const instanceId = body.optionalText('InstanceId');
+  const filters = filtersOf(body).map(invocationFilter);
   const all = selectCommands(parts, caller, body).flatMap((command) =>
     [...command.invocations.values()]
       .filter((invocation) => instanceId === undefined || invocation.instanceId === instanceId)
+      .filter((invocation) => filters.every((matches) => matches(command, invocation)))
       .map((invocation) => ({ command, invocation })),
   );
   const { items, nextToken } = page(all, body, COMMANDS_A_PAGE);
@@ -57,7 +65,7 @@ export function getCommandInvocation(
 /** CancelCommand: what no agent has taken is cancelled at once, what runs is asked to end. */
 export function cancelCommand(parts: RunCommandParts, caller: Caller, body: RequestBody): JsonObject {
   const command = parts.commands.ofAccount(body.text('CommandId'), caller.accountId);
-  const asked = body.texts('InstanceIds');
+  const asked = requestedInstances(body);
   const chosen = asked.length === 0 ? [...command.invocations.keys()] : asked;
   const invocations = chosen.map((instanceId) => {
     const invocation = command.invocations.get(instanceId);
@@ -67,14 +75,15 @@ export function cancelCommand(parts: RunCommandParts, caller: Caller, body: Requ
     return invocation;
   });
   for (const invocation of invocations) cancelInvocation(parts, command, invocation);
+  parts.flow.advance(command);
   return {};
 }
 
 function cancelInvocation(parts: RunCommandParts, command: Command, invocation: Invocation): void {
   if (isFinished(invocation.status)) return;
   const messageId = commandMessageId(command.id, invocation.instanceId);
-  if (parts.queue.remove(messageId)) {
-    // Nobody acknowledged it. An agent that took it this instant finds the invocation closed when it replies.
+  if (parts.queue.remove(messageId) || invocation.sentAt === undefined) {
+    // It waits its turn, or nobody acknowledged it. An agent that took it this instant finds the invocation closed when it replies.
     end(invocation, 'Cancelled');
     return;
   }
@@ -88,23 +97,47 @@ function cancelInvocation(parts: RunCommandParts, command: Command, invocation: 
 function selectCommands(parts: RunCommandParts, caller: Caller, body: RequestBody): Command[] {
   const commandId = body.optionalText('CommandId');
   const instanceId = body.optionalText('InstanceId');
-  const filters = body.objects('Filters').map(commandFilter);
   const candidates =
     commandId === undefined
       ? parts.commands.list(caller.accountId, caller.region)
       : [parts.commands.ofAccount(commandId, caller.accountId)];
-  return candidates
-    .filter((command) => instanceId === undefined || command.invocations.has(instanceId))
-    .filter((command) => filters.every((matches) => matches(command)));
+  return candidates.filter((command) => instanceId === undefined || command.invocations.has(instanceId));
 }
 
-/** `CommandFilter` of the API, whose members are written in lower case. */
-function commandFilter(filter: RequestBody): (command: Command) => boolean {
-  const key = filter.text('key');
-  const value = filter.text('value');
+interface Filter {
+  key: string;
+  value: string;
+}
+
+/** `CommandFilter` of the API, whose members are written in lower case; at most five. */
+function filtersOf(body: RequestBody): Filter[] {
+  const filters = body.objects('Filters').map((filter) => ({ key: filter.text('key'), value: filter.text('value') }));
+  if (filters.length > 5) throw invalidRequest('Filters has more than 5 items.');
+  return filters;
+}
+
+function commandFilter({ key, value }: Filter): (command: Command) => boolean {
   switch (key) {
     case 'Status':
-      return (command) => overallStatus(command).status === value;
+      return (command) => isStatus(overallStatus(command), value);
+    case 'ExecutionStage':
+      if (value !== 'Executing' && value !== 'Complete') throw invalidRequest(`${value} is not an execution stage.`);
+      return (command) => isFinished(overallStatus(command).status) === (value === 'Complete');
+    default:
+      return sharedFilter({ key, value });
+  }
+}
+
+/** The Status of a list of invocations is the invocation's own, and there is no ExecutionStage (API, CommandFilter). */
+function invocationFilter({ key, value }: Filter): (command: Command, invocation: Invocation) => boolean {
+  if (key === 'Status') {
+    return (_, { status, statusDetails }) => isStatus({ status, details: statusDetails }, value);
+  }
+  return sharedFilter({ key, value });
+}
+
+function sharedFilter({ key, value }: Filter): (command: Command) => boolean {
+  switch (key) {
     case 'DocumentName':
       return (command) => command.documentName === value;
     case 'InvokedAfter':
@@ -112,8 +145,13 @@ function commandFilter(filter: RequestBody): (command: Command) => boolean {
     case 'InvokedBefore':
       return (command) => command.requestedAt <= timeOf(key, value);
     default:
-      throw new AwsError('InvalidFilterKey', `The filter key ${key} is not one of Status, DocumentName, Invoked….`);
+      throw new AwsError('InvalidFilterKey', `The filter key ${key} is not valid here.`);
   }
+}
+
+/** A filter may name the status or, more narrowly, the detailed one: TimedOut includes both kinds of time-out. */
+function isStatus({ status, details }: { status: string; details: string }, wanted: string): boolean {
+  return wanted === status || wanted === details;
 }
 
 function timeOf(key: string, value: string): number {

@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import type { AgentRegistry } from './agent-registry';
+import type { AgentRegistry, ManagedNode } from './agent-registry';
 import { AwsError, invalidRequest } from './aws-error';
+import type { CommandFlow } from './command-flow';
 import { commandView } from './command-views';
-import type { Command, CommandStore } from './commands';
-import { executionTimeoutSeconds } from './documents';
+import { type Command, type CommandStore, newInvocation, type OutputPlace } from './commands';
+import { executionTimeoutSeconds, supportedPlatforms } from './documents';
 import type { EmulatorLink, StoredDocument } from './emulator-link';
 import { managedDocument } from './managed-documents';
-import { commandMessageId, type SendCommandPayload } from './messages';
 import type { MessageQueue } from './message-queue';
+import { requestedNotification } from './notifications';
 import { checkParameters } from './parameters';
 import type { JsonObject, RequestBody } from './request';
+import { matchingNodes, requestedInstances, requestedTargets } from './targets';
 
 export interface Caller {
   accountId: string;
@@ -20,24 +22,22 @@ export interface RunCommandParts {
   emulator: EmulatorLink;
   agents: AgentRegistry;
   commands: CommandStore;
+  flow: CommandFlow;
   queue: MessageQueue;
   clock: () => number;
 }
 
-const MOST_INSTANCES = 50;
 const DEFAULT_TIMEOUT_SECONDS = 3600;
 /** Members that this server does not act on: refused, since ignoring them would look like doing them. */
-const NOT_TAKEN = [
-  'Targets',
-  'OutputS3BucketName',
-  'NotificationConfig',
-  'CloudWatchOutputConfig',
-  'AlarmConfiguration',
-];
+const NOT_TAKEN = ['CloudWatchOutputConfig', 'AlarmConfiguration'];
+/** Patterns of the API model. */
+const CONCURRENCY = /^([1-9][0-9]{0,6}|[1-9][0-9]%|[1-9]%|100%)$/;
+const ERRORS = /^([1-9][0-9]{0,6}|0|[1-9][0-9]%|[0-9]%|100%)$/;
+const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+const LONGEST_PREFIX = 500;
 
 /**
- * SendCommand. MaxConcurrency and MaxErrors are reported back only: all instances get the command at once, which is
- * what AWS's default of 50 does for the at most 50 instances of a call.
+ * SendCommand. Targets are looked up after the answer, as on AWS: until then the command has none.
  * @param commandId the id that the emulator gave the command when it let the call pass.
  */
 export async function sendCommand(
@@ -47,21 +47,28 @@ export async function sendCommand(
   commandId: string = randomUUID(),
 ): Promise<JsonObject> {
   for (const member of NOT_TAKEN) {
-    if (body.has(member)) throw invalidRequest(`${member}: the lab's Run Command takes InstanceIds only, without it.`);
+    if (body.has(member)) throw invalidRequest(`${member}: the lab's Run Command does not take it.`);
   }
   const timeoutSeconds = body.optionalInteger('TimeoutSeconds', 30, 2_592_000) ?? DEFAULT_TIMEOUT_SECONDS;
   const comment = body.optionalText('Comment') ?? '';
   if (comment.length > 100) throw invalidRequest('Comment is longer than 100 characters.');
   const instanceIds = requestedInstances(body);
+  const targets = requestedTargets(body);
+  if (instanceIds.length === 0 && targets.length === 0) throw invalidRequest('InstanceIds or Targets is required.');
+  if (instanceIds.length > 0 && targets.length > 0) {
+    throw invalidRequest('InstanceIds and Targets cannot be given together.');
+  }
   const documentName = body.text('DocumentName');
   const document = await usableDocument(parts.emulator, caller, documentName, body.optionalText('DocumentVersion'));
   checkHash(document, documentName, body);
   const given = body.textLists('Parameters');
-  const parameters = checkParameters(document.content, given);
-  await checkInstances(parts.agents, caller, instanceIds);
+  const typedParameters = checkParameters(document.content, given);
+  const notification = requestedNotification(body);
+  const output = await outputPlace(parts.emulator, body);
+  if (instanceIds.length > 0) await checkInstances(parts.agents, caller, instanceIds, document);
 
   const now = parts.clock();
-  const deliveryExpiresAt = now + timeoutSeconds * 1000;
+  const executionSeconds = executionTimeoutSeconds(document.content, typedParameters);
   const command: Command = {
     id: commandId,
     accountId: caller.accountId,
@@ -70,52 +77,77 @@ export async function sendCommand(
     documentVersion: document.version,
     content: document.content,
     parameters: given,
+    typedParameters,
     comment,
-    maxConcurrency: body.optionalText('MaxConcurrency') ?? '50',
-    maxErrors: body.optionalText('MaxErrors') ?? '0',
+    instanceIds,
+    targets,
+    targetsResolved: targets.length === 0,
+    maxConcurrency: rate(body, 'MaxConcurrency', CONCURRENCY, '50'),
+    maxErrors: rate(body, 'MaxErrors', ERRORS, '0'),
     timeoutSeconds,
     requestedAt: now,
-    deliveryExpiresAt,
-    expiresAt: deliveryExpiresAt + executionTimeoutSeconds(document.content, parameters) * 1000,
-    invocations: new Map(
-      instanceIds.map((instanceId) => [
-        instanceId,
-        { instanceId, status: 'Pending', statusDetails: 'Pending', steps: new Map(), trace: '' },
-      ]),
-    ),
+    expiresAt: now + (timeoutSeconds + executionSeconds) * 1000,
+    output,
+    notification,
+    serviceRole: body.optionalText('ServiceRoleArn') ?? '',
+    invocations: new Map(instanceIds.map((instanceId) => [instanceId, newInvocation(instanceId)])),
   };
   parts.commands.add(command);
   const answer = { Command: commandView(command) };
-  for (const instanceId of instanceIds) deliver(parts.queue, command, instanceId, parameters);
+  if (command.targetsResolved) parts.flow.start(command);
+  else setImmediate(() => void resolveTargets(parts, caller, command, document));
   return answer;
 }
 
-function deliver(queue: MessageQueue, command: Command, instanceId: string, parameters: Record<string, unknown>): void {
-  const payload: SendCommandPayload = {
-    Parameters: parameters,
-    DocumentContent: command.content,
-    CommandId: command.id,
-    DocumentName: command.documentName,
-    OutputS3KeyPrefix: '',
-    OutputS3BucketName: '',
-    CloudWatchLogGroupName: '',
-    CloudWatchOutputEnabled: 'false',
-  };
-  const topic = `aws.ssm.sendCommand.${command.region}.${command.documentName}`;
-  queue.add(instanceId, commandMessageId(command.id, instanceId), topic, payload, command.deliveryExpiresAt);
+/** A platform that the document does not support makes its node no target (StatusDetails InvalidPlatform is not kept). */
+async function resolveTargets(
+  parts: RunCommandParts,
+  caller: Caller,
+  command: Command,
+  document: StoredDocument,
+): Promise<void> {
+  // What was launched or tagged just before the call counts. Without an answer of the emulator nobody can be found; the
+  // next attempt may have one.
+  parts.emulator.forgetInstances();
+  const nodes = await parts.agents.nodesOf(caller.accountId, caller.region).catch(() => undefined);
+  if (nodes === undefined) {
+    setTimeout(() => void resolveTargets(parts, caller, command, document), 1000).unref();
+    return;
+  }
+  for (const node of matchingNodes(nodes, command.targets)) {
+    if (isSupported(document, node)) command.invocations.set(node.instanceId, newInvocation(node.instanceId));
+  }
+  command.targetsResolved = true;
+  parts.flow.start(command);
 }
 
-function requestedInstances(body: RequestBody): string[] {
-  const instanceIds = body.texts('InstanceIds');
-  if (instanceIds.length === 0) throw invalidRequest('InstanceIds is required.');
-  if (instanceIds.length > MOST_INSTANCES) throw invalidRequest(`InstanceIds has more than ${MOST_INSTANCES} items.`);
-  const twice = instanceIds.find((instanceId, position) => instanceIds.indexOf(instanceId) !== position);
-  if (twice !== undefined) throw new AwsError('DuplicateInstanceId', `Duplicate instance id: ${twice}`);
-  return instanceIds;
+function rate(body: RequestBody, name: string, pattern: RegExp, fallback: string): string {
+  const value = body.optionalText(name) ?? fallback;
+  if (pattern.test(value)) return value;
+  throw invalidRequest(
+    `Value '${value}' at '${name}' failed to satisfy constraint: Member must satisfy regular expression pattern: ${pattern.source}`,
+  );
 }
 
-async function checkInstances(agents: AgentRegistry, caller: Caller, instanceIds: string[]): Promise<void> {
-  const managed = new Set((await agents.nodesOf(caller.accountId)).map((node) => node.instanceId));
+/** @throws AwsError InvalidOutputFolder, as AWS does for a bucket that is not there. */
+async function outputPlace(emulator: EmulatorLink, body: RequestBody): Promise<OutputPlace | undefined> {
+  const bucket = body.optionalText('OutputS3BucketName') ?? '';
+  const prefix = (body.optionalText('OutputS3KeyPrefix') ?? '').replace(/^\/+|\/+$/g, '');
+  if (prefix.length > LONGEST_PREFIX) throw invalidRequest(`OutputS3KeyPrefix is longer than ${LONGEST_PREFIX}.`);
+  if (bucket === '') return undefined;
+  if (!BUCKET.test(bucket)) throw invalidRequest(`OutputS3BucketName ${bucket} is not the name of a bucket.`);
+  if (!(await emulator.hasBucket(bucket))) throw new AwsError('InvalidOutputFolder', 'The S3 bucket does not exist.');
+  return { bucket, prefix };
+}
+
+async function checkInstances(
+  agents: AgentRegistry,
+  caller: Caller,
+  instanceIds: string[],
+  document: StoredDocument,
+): Promise<void> {
+  const nodes = await agents.nodesOf(caller.accountId, caller.region);
+  const managed = new Map(nodes.map((node) => [node.instanceId, node]));
   const unusable = instanceIds.filter((instanceId) => !managed.has(instanceId));
   if (unusable.length > 0) {
     const list = unusable.join(', ');
@@ -124,6 +156,20 @@ async function checkInstances(agents: AgentRegistry, caller: Caller, instanceIds
       `Instances [[${list}]] not in a valid state for account ${caller.accountId}`,
     );
   }
+  const unsupported = instanceIds.filter((instanceId) => {
+    const node = managed.get(instanceId);
+    return node !== undefined && !isSupported(document, node);
+  });
+  if (unsupported.length > 0) {
+    throw new AwsError(
+      'UnsupportedPlatformType',
+      `The document does not support the platform type of the instances [${unsupported.join(', ')}]`,
+    );
+  }
+}
+
+function isSupported(document: StoredDocument, node: ManagedNode): boolean {
+  return supportedPlatforms(document.content).has(node.platformType ?? 'Linux');
 }
 
 /**
@@ -136,9 +182,15 @@ async function usableDocument(
   name: string,
   version: string | undefined,
 ): Promise<StoredDocument> {
+  if (version !== undefined && !/^(\$LATEST|\$DEFAULT|[1-9][0-9]*)$/.test(version)) {
+    throw invalidRequest(`Value '${version}' at 'documentVersion' failed to satisfy constraint.`);
+  }
   const { accountId, region } = caller;
   const managed = managedDocument(name);
-  if (managed !== undefined) return managed;
+  if (managed !== undefined) {
+    if (version === undefined || ['$LATEST', '$DEFAULT', managed.version].includes(version)) return managed;
+    throw new AwsError('InvalidDocumentVersion', `Document ${name} has no version ${version}.`);
+  }
   const document = await emulator.document(accountId, region, name, version);
   if (document !== undefined) return document;
   const otherVersion = version === undefined ? undefined : await emulator.document(accountId, region, name, undefined);
@@ -148,16 +200,17 @@ async function usableDocument(
   throw new AwsError('InvalidDocument', `Document ${name} does not exist in your account.`);
 }
 
-/** DocumentHash lets a caller insist on the content it knows. Sha1, which AWS calls deprecated, is not taken. */
+/** DocumentHash lets a caller insist on the content it knows. */
 function checkHash(document: StoredDocument, name: string, body: RequestBody): void {
   const hash = body.optionalText('DocumentHash');
   if (hash === undefined) return;
   const type = body.optionalText('DocumentHashType') ?? 'Sha256';
-  if (type !== 'Sha256') throw invalidRequest(`DocumentHashType ${type}: the lab's Run Command checks Sha256 only.`);
-  if (document.sha256 === undefined) {
-    throw new AwsError('InternalServerError', `The AWS emulator does not tell the SHA-256 of document ${name}`, 500);
+  if (type !== 'Sha256' && type !== 'Sha1') throw invalidRequest(`DocumentHashType ${type} is not Sha256 or Sha1.`);
+  const known = type === 'Sha256' ? document.sha256 : document.sha1;
+  if (known === undefined) {
+    throw new AwsError('InternalServerError', `The ${type} of document ${name} is not known to the lab`, 500);
   }
-  if (hash.toLowerCase() !== document.sha256) {
+  if (hash.toLowerCase() !== known) {
     throw new AwsError('InvalidDocument', `The hash of document ${name} is not the one given in DocumentHash.`);
   }
 }

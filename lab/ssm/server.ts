@@ -1,20 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { AccountActions } from './account-actions';
 import { admit } from './admission';
 import * as agentSide from './agent-operations';
-import { AgentRegistry, type AgentView } from './agent-registry';
+import { AgentRegistry, type AgentSession, type AgentView } from './agent-registry';
 import { AwsError } from './aws-error';
+import { CommandFlow } from './command-flow';
 import { CommandStore } from './commands';
 import { answerHeaders, EmulatorLink } from './emulator-link';
 import { describeInstanceInformation } from './instance-information';
+import { type InProcessAgents, inProcessAgents } from './in-process-agents';
 import { MessageQueue } from './message-queue';
-import { MESSAGE_SERVICE, SSM_SERVICE } from './messages';
+import { AGENT_SESSION_HEADER, MESSAGE_SERVICE, SSM_SERVICE } from './messages';
+import { Notifications } from './notifications';
+import { storeOutput } from './output-store';
 import { isJsonObject, type JsonObject, type RawRequest, RequestBody } from './request';
 import { cancelCommand, getCommandInvocation, listCommandInvocations, listCommands } from './run-command';
 import { type Caller, type RunCommandParts, sendCommand } from './send-command';
 
 export type { AgentView } from './agent-registry';
+export type { InProcessAgents } from './in-process-agents';
 
 export interface SsmServerOptions {
   /** 0 takes any free port. */
@@ -31,11 +37,15 @@ export interface SsmServerOptions {
   invocationVisibleAfterSeconds?: number;
   /** Milliseconds since the epoch; tests let it jump to see time-outs. */
   clock?: () => number;
+  /** What could not be done in the background (an SNS topic that takes no message). */
+  log?: (line: string) => void;
 }
 
 export interface SsmServer {
   url: string;
   agents(): AgentView[];
+  /** Agents that live in this process: paper instances. */
+  inProcess: InProcessAgents;
   /** Drops an agent and what waits for it, as when its instance is gone. */
   forget(instanceId: string): void;
   stop(): Promise<void>;
@@ -46,7 +56,14 @@ type Operation = (
   body: RequestBody,
   admitted: JsonObject | undefined,
 ) => JsonObject | Promise<JsonObject>;
-type AgentOperation = (caller: Caller, body: RequestBody, gone: AbortSignal) => JsonObject | Promise<JsonObject>;
+type AgentOperation = (
+  caller: agentSide.AgentCaller,
+  body: RequestBody,
+  gone: AbortSignal,
+) => JsonObject | Promise<JsonObject>;
+
+/** How often commands that nobody asks about are looked at: their time-outs, and who comes next. */
+const COMMANDS_EVERY_MS = 1000;
 
 /**
  * Run Command on one side (the AWS SDK), the agents' message service `ec2messages` on the other. Every other request
@@ -61,7 +78,16 @@ export async function startSsmServer(options: SsmServerOptions): Promise<SsmServ
   const emulator = new EmulatorLink(options.awsUrl);
   const queue = new MessageQueue(clock);
   const agents = new AgentRegistry(emulator, clock, (options.connectionLostSeconds ?? 120) * 1000);
-  const parts: RunCommandParts = { emulator, agents, commands: new CommandStore(clock), queue, clock };
+  const accounts = new AccountActions(options.awsUrl);
+  const notifications = new Notifications(async (command, topicArn, message) => {
+    await accounts.publish(command.accountId, command.region, topicArn, message).catch((error: unknown) => {
+      options.log?.(`Notification of command ${command.id}: ${String(error)}`);
+    });
+  }, clock);
+  const flow = new CommandFlow(queue, notifications, clock);
+  const commands = new CommandStore((command) => flow.advance(command));
+  const parts: RunCommandParts = { emulator, agents, commands, flow, queue, clock };
+  const watching = setInterval(() => flow.advanceAll(), COMMANDS_EVERY_MS).unref();
   const callers = callerOperations(parts, (options.invocationVisibleAfterSeconds ?? 0) * 1000);
   const agentOperations = agentOperationsOf(parts, (options.longPollSeconds ?? 20) * 1000, () => url);
 
@@ -74,6 +100,11 @@ export async function startSsmServer(options: SsmServerOptions): Promise<SsmServ
     const gone = new AbortController();
     response.on('close', () => gone.abort());
     try {
+      if (request.method === 'PUT' && request.url?.startsWith('/agent-output/') === true) {
+        await storeOutput(parts, accounts, request);
+        answer(response, 200, {});
+        return;
+      }
       await route(await rawRequest(request), response, gone.signal);
     } catch (error) {
       const known = error instanceof AwsError ? error : new AwsError('InternalServerError', String(error), 500);
@@ -85,7 +116,7 @@ export async function startSsmServer(options: SsmServerOptions): Promise<SsmServ
     const [service = '', name = ''] = String(request.headers['x-amz-target'] ?? '').split('.');
     const forAgent = agentOperations.get(`${service}.${name}`);
     if (forAgent !== undefined) {
-      const caller = await emulator.caller(request.headers);
+      const caller = { ...(await emulator.caller(request.headers)), session: sessionOf(request) };
       answer(response, 200, await forAgent(caller, RequestBody.parse(request.body.toString()), gone));
       return;
     }
@@ -113,15 +144,18 @@ export async function startSsmServer(options: SsmServerOptions): Promise<SsmServ
   return {
     url,
     agents: () => agents.views(),
+    inProcess: inProcessAgents(parts, agents),
     forget: (instanceId) => {
       agents.forget(instanceId);
       queue.forget(instanceId);
     },
     stop: async () => {
+      clearInterval(watching);
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
       queue.close();
       emulator.close();
+      accounts.close();
       await closed;
     },
   };
@@ -165,6 +199,11 @@ function agentOperationsOf(parts: RunCommandParts, longPollMs: number, url: () =
     [`${MESSAGE_SERVICE}.SendReply`, (_, body) => agentSide.sendReply(parts, body)],
     [`${MESSAGE_SERVICE}.GetEndpoint`, () => ({ Endpoint: url() })],
   ]);
+}
+
+function sessionOf(request: RawRequest): AgentSession | undefined {
+  const [, startedAt, id] = /^(\d+)\.(.+)$/.exec(String(request.headers[AGENT_SESSION_HEADER] ?? '')) ?? [];
+  return startedAt === undefined || id === undefined ? undefined : { startedAt: Number(startedAt), id };
 }
 
 function commandIdOf(admitted: JsonObject | undefined): string | undefined {

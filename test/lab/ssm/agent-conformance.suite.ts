@@ -2,6 +2,8 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { CancelCommandCommand, GetCommandInvocationCommand, type SSMClient } from '@aws-sdk/client-ssm';
+import { runDocument } from '../../../lab/agent/document-run';
+import { LocalExecutor } from '../../../lab/agent/local-executor';
 import type { Emulator } from '../../../lab/aws/emulator';
 import { LAB_ACCOUNTS, PROJECT_ROOT } from '../../../lab/config';
 import { GOLDEN_CASES, type GoldenCase } from './golden-documents';
@@ -62,6 +64,7 @@ export function agentConformance(emulator: () => Emulator): void {
     });
 
     async function run(name: string, golden: GoldenCase): Promise<Report> {
+      if (golden.refusedByService === true) return await runWithoutService(name, golden);
       await createDocument(client, `golden-${name}`, golden.document);
       const marker = path.join(bench.folder, `${name}.started`);
       const parameters = golden.cancelOnceStarted === true ? { Marker: [marker] } : golden.parameters;
@@ -86,6 +89,21 @@ export function agentConformance(emulator: () => Emulator): void {
         };
       }
       return abridged({ status: invocation.Status, trace: invocation.TraceOutput, steps });
+    }
+
+    /** What the agent makes of a document that CreateDocument refuses. */
+    async function runWithoutService(name: string, golden: GoldenCase): Promise<Report> {
+      await expect(createDocument(client, `golden-${name}`, golden.document)).rejects.toMatchObject({
+        name: 'InvalidDocumentContent',
+      });
+      const steps: Record<string, unknown> = {};
+      const executor = new LocalExecutor(path.join(bench.folder, name));
+      const context = { executor, commandId: name, environment: {}, stop: new AbortController().signal };
+      const status = await runDocument(golden.document, {}, context, (stepName, result) => {
+        const { code, standardOutput: out, standardError: err, output } = result;
+        steps[stepName] = { status: result.status, code, out, err, output };
+      });
+      return abridged({ status, trace: '', steps });
     }
 
     test('every recorded document has a case', () => {

@@ -1,12 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
 import path from 'node:path';
-import { GetCommandInvocationCommand, type SSMClient } from '@aws-sdk/client-ssm';
+import type { SSMClient } from '@aws-sdk/client-ssm';
 import type { Emulator } from '../../../lab/aws/emulator';
 import { LAB_ACCOUNTS } from '../../../lab/config';
-import { FakeGuest } from './fake-guest';
 import {
   bundledAgent,
   createDocument,
@@ -105,10 +103,8 @@ export function agentProcess(emulator: () => Emulator): void {
       const agent = await start(instanceId);
       const { commandId, scriptPid } = await sendLong(instanceId);
       expect(alive(scriptPid)).toBe(true);
-      const before = Date.now();
-      await endAgent(agent);
-      expect(Date.now() - before).toBeLessThan(2000);
-      await until('the script is gone', () => !alive(scriptPid), 2000);
+      await endAgent(agent); // its script would take ten minutes
+      await until('the script is gone', () => !alive(scriptPid));
       expect((await invocationOf(client, commandId)).Status).toBe('InProgress');
     });
 
@@ -147,31 +143,6 @@ export function agentProcess(emulator: () => Emulator): void {
       const { commandId } = await sendLong(instanceId);
       expect((await finished(client, await sendTo(client, instanceId, 'lab-quick'))).Status).toBe('Success');
       expect((await invocationOf(client, commandId)).Status).toBe('InProgress');
-    });
-
-    test('with a channel its scripts run in the guest, whose name and address it reports', async () => {
-      const instanceId = newInstance();
-      const guest = new FakeGuest(await mkdtemp(path.join(bench.folder, 'guest-')));
-      const agent = startAgent(bench, agentFile, instanceId, credentials, { LAB_AGENT_CHANNEL: guest.socketPath });
-      agents.push(agent);
-      await guest.listen();
-      await untilOnline(bench, instanceId);
-      expect(bench.ssm.agents().find((view) => view.instanceId === instanceId)).toMatchObject({
-        accountId: LAB_ACCOUNTS.member,
-        platformName: 'Fake Linux',
-        computerName: 'guest-1',
-        ipAddress: '10.0.2.15',
-        pingStatus: 'Online',
-      });
-      const commandId = await sendTo(client, instanceId, 'lab-quick');
-      expect((await finished(client, commandId)).Status).toBe('Success');
-      const detail = await client.send(
-        new GetCommandInvocationCommand({ CommandId: commandId, InstanceId: instanceId, PluginName: 'a' }),
-      );
-      expect(detail.StandardOutputContent).toMatch(/done\n$/);
-      expect(guest.received.some((line) => line.startsWith('RUN '))).toBe(true);
-      await endAgent(agent);
-      await guest.close();
     });
   });
 }

@@ -6,6 +6,8 @@ export interface GoldenCase {
   parameters?: Record<string, string[]>;
   /** Cancelled when its script has written the file that the parameter Marker names. */
   cancelOnceStarted?: boolean;
+  /** Systems Manager takes no such document: the agent is asked without it. */
+  refusedByService?: boolean;
 }
 
 function script(
@@ -100,6 +102,7 @@ export const GOLDEN_CASES: Record<string, GoldenCase> = {
   unicode: { document: document([script('a', ['echo "héllo ✓"'])]) },
   unknownAction: {
     document: document([{ action: 'aws:nonexistent', name: 'u', inputs: {} }, script('n', ['echo n'])]),
+    refusedByService: true,
   },
   powershellOnLinux: {
     document: document([

@@ -180,7 +180,22 @@ export function serverRules(emulator: () => Emulator): void {
         ['no instance', { InstanceIds: [] }, 'ValidationException'],
         ['a time-out under 30 s', { TimeoutSeconds: 29 }, 'ValidationException'],
         ['a long comment', { Comment: 'c'.repeat(101) }, 'ValidationException'],
-        ['output to S3, which the lab lacks', { OutputS3BucketName: 'somewhere' }, 'ValidationException'],
+        ['output to a bucket that is not there', { OutputS3BucketName: 'somewhere' }, 'InvalidOutputFolder'],
+        ['output to CloudWatch Logs, which the lab lacks', { CloudWatchOutputConfig: {} }, 'ValidationException'],
+        ['a concurrency of none', { MaxConcurrency: '0' }, 'ValidationException'],
+        ['errors in words', { MaxErrors: 'few' }, 'ValidationException'],
+        ['a notification to no topic', { NotificationConfig: { NotificationArn: 'x' } }, 'InvalidNotificationConfig'],
+        [
+          'a notification without a role',
+          { NotificationConfig: { NotificationArn: 'arn:aws:sns:us-east-1:111122223333:told' } },
+          'InvalidRole',
+        ],
+        ['instances and targets together', { Targets: [{ Key: 'tag:a', Values: ['b'] }] }, 'ValidationException'],
+        [
+          'more than 50 instances',
+          { InstanceIds: Array.from({ length: 51 }, (_, i) => `i-${i}`) },
+          'ValidationException',
+        ],
       ])('refuses %s', async (_, input, code) => {
         expect(await refused(input)).toBe(code);
       });
