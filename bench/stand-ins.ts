@@ -6,7 +6,7 @@ import type { Durations } from './durations';
 
 export interface StandIns {
   forensicToolsFolder: string;
-  memoryTool: MemoryTool;
+  memoryTools: MemoryTool[];
   memoryImage: string;
   diskImage: string;
 }
@@ -36,7 +36,7 @@ export async function makeStandIns(folder: string, durations: Durations): Promis
   await writeFile(diskImage, randomBytes(DISK_BLOCKS * BLOCK_BYTES));
   return {
     forensicToolsFolder: path.dirname(bin),
-    memoryTool: { name: 'stand-in-memory-tool', version: '1', file: memoryTool },
+    memoryTools: [{ name: 'stand-in-memory-tool', version: '1', file: memoryTool }],
     memoryImage,
     diskImage,
   };
@@ -85,6 +85,8 @@ while [ $# -gt 1 ]; do
   fi
   shift
 done
+`,
+  'volume-layout': `printf 'ext\\t4096\\tthe whole disk\\tread\\n'
 `,
   'forensic-symbols': `mkdir -p "$2/linux"
 echo '{"kernel": "6.1.0-benchmark", "banner": "Linux version 6.1.0-benchmark", "fiveLevelPaging": false}'

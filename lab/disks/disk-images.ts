@@ -7,14 +7,22 @@ const MIB = 1024 * 1024;
 
 export type DiskFileSystem = 'ext4' | 'xfs';
 
-/** `intrusion`: with the planted intrusion of lab/intrusion/intrusion.yaml. `clean`: the same system before it. */
+/** `intrusion`: with the traces of recorded-traces.yaml. `clean`: the same system before it. */
 export type DiskScenario = 'intrusion' | 'clean';
 
+/**
+ * `partitions`: GPT, the root in its first partition. `whole-disk`: no partition table. `lvm-…`: logical volumes root, srv
+ * (data) and swap on one physical volume, which is a partition or the whole disk.
+ */
+export type DiskLayout = 'partitions' | 'whole-disk' | 'lvm-partition' | 'lvm-whole-disk';
+
 export interface DiskRequest {
-  /** The raw image to write; sparse, 66 MiB (ext4) or 326 MiB (xfs) long. */
+  /** The raw image to write; sparse, 40 to 66 MiB (ext4) or 310 to 335 MiB (xfs) long. */
   file: string;
   fileSystem: DiskFileSystem;
   scenario: DiskScenario;
+  /** Default: `partitions`. */
+  layout?: DiskLayout;
   /** Copied to /usr/share/extra: many files, for measuring. */
   extraFolder?: string;
 }
@@ -39,23 +47,24 @@ async function runRecipe(script: string, args: readonly string[], env: NodeJS.Pr
 }
 
 /**
- * Makes a root volume: a GPT disk with a small Linux system in it (recipe: make-disk.sh, 0.5 to 1.5 s, no root rights).
+ * Makes a root volume: a disk with a small Linux system in it (recipe: make-disk.sh, 0.5 to 1.5 s, no root rights).
  * Where its tools are missing, the ready image of test/fixtures is taken, which is what the recipe made.
  *
  * @throws Error tools are missing and no ready image fits what was asked
  */
 export async function makeDisk(request: DiskRequest, env: NodeJS.ProcessEnv = process.env): Promise<void> {
-  const { file, fileSystem, scenario, extraFolder } = request;
+  const { file, fileSystem, scenario, layout = 'partitions', extraFolder } = request;
   await mkdir(path.dirname(file), { recursive: true });
   const missing = missingDiskTools(fileSystem, env);
   if (missing.length === 0) {
     const extra = extraFolder === undefined ? [] : [extraFolder];
-    await runRecipe('make-disk.sh', [file, fileSystem, scenario, ...extra], env);
+    await runRecipe('make-disk.sh', [file, fileSystem, scenario, layout, ...extra], env);
     return;
   }
-  if (scenario !== 'intrusion' || extraFolder !== undefined) {
+  if (scenario !== 'intrusion' || layout !== 'partitions' || extraFolder !== undefined) {
+    const asked = [fileSystem, scenario, ...(layout === 'partitions' ? [] : [layout])].join(', ');
     throw new Error(
-      `a disk (${fileSystem}, ${scenario}) cannot be made without ${missing.join(', ')}: ` +
+      `a disk (${asked}) cannot be made without ${missing.join(', ')}: ` +
         `apt-get install fdisk ${fileSystem === 'xfs' ? 'xfsprogs' : 'e2fsprogs'}`,
     );
   }

@@ -1,16 +1,20 @@
 #!/bin/bash
-# make-disk.sh OUT.img ext4|xfs intrusion|clean [EXTRA_FOLDER]
+# make-disk.sh OUT.img ext4|xfs intrusion|clean [LAYOUT [EXTRA_FOLDER]]
 #
-# A raw disk like the root volume of an Amazon Linux instance: GPT with p1 (root), p127 (BIOS boot) and p128 (EFI; both
-# empty here). The root holds a small Linux system, with or without the planted intrusion of lab/intrusion.
+# A raw disk with a small Linux system, with or without the planted intrusion. LAYOUT:
+#   partitions      like the root volume of an Amazon Linux instance (the default): GPT with p1 (root), p127 (BIOS boot)
+#                   and p128 (EFI; both empty here)
+#   whole-disk      the file system on the whole disk, no partition table
+#   lvm-partition   GPT with one partition that is a physical volume of LVM: logical volumes root, srv (data) and swap
+#   lvm-whole-disk  the same physical volume on the whole disk
 # All times are fixed, so that its timeline is the same on every run; only the journal has random ids in it.
 # EXTRA_FOLDER is copied to /usr/share/extra (many files, for measuring).
 #
-# No root rights, no loop device, no mount, no network. Needs e2fsprogs, fdisk, python3; for xfs also xfsprogs.
+# No root rights, no loop device, no mount, no lvm2, no network. Needs e2fsprogs, fdisk, python3; for xfs also xfsprogs.
 # With systemd-journal-remote the disk also has a systemd journal; without it that is left out, and said so.
 set -euo pipefail
 
-OUT=$1 FILE_SYSTEM=$2 SCENARIO=$3 EXTRA=${4:-}
+OUT=$1 FILE_SYSTEM=$2 SCENARIO=$3 LAYOUT=${4:-partitions} EXTRA=${5:-}
 HERE=$(cd "$(dirname "$0")" && pwd)
 PATH=$PATH:/usr/sbin:/sbin:/usr/lib/systemd:/lib/systemd
 export TZ=UTC LC_ALL=C
@@ -21,6 +25,10 @@ ROOT_ID=22222222-2222-4333-8444-555555555555
 MACHINE_ID=$(cat "$HERE/content/base/etc/machine-id")
 MIB_BEFORE_ROOT=10
 MIB_AFTER_ROOT=6
+MIB_OF_DATA=16
+MIB_OF_SWAP=4
+# Of lvm2's metadata, and of what its last extent may leave over.
+MIB_OF_METADATA=2
 SMALLEST_XFS_MIB=310 # mkfs.xfs refuses less than 300
 
 fail() {
@@ -40,6 +48,12 @@ case $FILE_SYSTEM in
   *) fail "file system \"$FILE_SYSTEM\" is not known: ext4 or xfs" ;;
 esac
 [[ $SCENARIO == intrusion || $SCENARIO == clean ]] || fail "scenario \"$SCENARIO\" is not known: intrusion or clean"
+
+case $LAYOUT in
+  partitions | whole-disk) ;;
+  lvm-partition | lvm-whole-disk) need mke2fs e2fsprogs && need mkswap util-linux ;;
+  *) fail "layout \"$LAYOUT\" is not known: partitions, whole-disk, lvm-partition or lvm-whole-disk" ;;
+esac
 
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK" "$OUT.tmp"' EXIT
@@ -102,15 +116,48 @@ make_xfs() {
   python3 "$HERE/xfs-inode-times.py" "$ROOT" "$file"
 }
 
-partition() {
-  local file=$1 root_mib=$2
-  sfdisk -q --no-reread --no-tell-kernel "$file" <<TABLE
+partition_table() {
+  sfdisk -q --no-reread --no-tell-kernel "$OUT.tmp"
+}
+
+lay_out_partitions() {
+  truncate -s "$((MIB_BEFORE_ROOT + mib + MIB_AFTER_ROOT))M" "$OUT.tmp"
+  partition_table <<TABLE
 label: gpt
 label-id: $DISK_ID-555555555555
 127: start=2048, size=2048, type=21686148-6449-6E6F-744E-656564454649, name="BIOS Boot Partition", uuid=$DISK_ID-000000000127
 128: start=4096, size=16384, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name="EFI System Partition", uuid=$DISK_ID-000000000128
-1: start=$((MIB_BEFORE_ROOT * 2048)), size=$((root_mib * 2048)), type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name="Linux", uuid=$DISK_ID-000000000001
+1: start=$((MIB_BEFORE_ROOT * 2048)), size=$((mib * 2048)), type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name="Linux", uuid=$DISK_ID-000000000001
 TABLE
+  dd if="$WORK/file-system" of="$OUT.tmp" bs=1M seek="$MIB_BEFORE_ROOT" conv=notrunc,sparse status=none
+}
+
+lay_out_whole_disk() {
+  mv "$WORK/file-system" "$OUT.tmp"
+}
+
+# lay_out_logical_volumes START_MIB: into $OUT.tmp, which is long enough.
+lay_out_logical_volumes() {
+  "$HERE/make-data-disk.sh" "$WORK/srv" "$MIB_OF_DATA" srv
+  truncate -s "${MIB_OF_SWAP}M" "$WORK/swap"
+  mkswap -q -U "$ROOT_ID" "$WORK/swap"
+  python3 "$HERE/logical-volumes.py" "$OUT.tmp" "$(($1 << 20))" "$((physical_mib << 20))" vg0 \
+    root="$WORK/file-system" srv="$WORK/srv" swap="$WORK/swap"
+}
+
+lay_out_lvm_partition() {
+  truncate -s "$((1 + physical_mib + 1))M" "$OUT.tmp"
+  partition_table <<TABLE
+label: gpt
+label-id: $DISK_ID-555555555555
+1: start=2048, size=$((physical_mib * 2048)), type=E6D6D379-F507-44C2-A23C-238F2A3DF928, name="Linux LVM", uuid=$DISK_ID-000000000001
+TABLE
+  lay_out_logical_volumes 1
+}
+
+lay_out_lvm_whole_disk() {
+  truncate -s "${physical_mib}M" "$OUT.tmp"
+  lay_out_logical_volumes 0
 }
 
 fill_root
@@ -120,11 +167,10 @@ if [[ -n $EXTRA ]]; then cp -a "$EXTRA" "$ROOT/usr/share/extra"; fi
 kib=$(du -sk --apparent-size "$ROOT" | cut -f1)
 mib=$((kib / 1024 + kib / 4096 + 40))
 if [[ $FILE_SYSTEM == xfs && $mib -lt $SMALLEST_XFS_MIB ]]; then mib=$SMALLEST_XFS_MIB; fi
+physical_mib=$((mib + MIB_OF_DATA + MIB_OF_SWAP + MIB_OF_METADATA))
 
 truncate -s "${mib}M" "$WORK/file-system"
 "make_$FILE_SYSTEM" "$WORK/file-system"
 rm -f "$OUT.tmp"
-truncate -s "$((MIB_BEFORE_ROOT + mib + MIB_AFTER_ROOT))M" "$OUT.tmp"
-partition "$OUT.tmp" "$mib"
-dd if="$WORK/file-system" of="$OUT.tmp" bs=1M seek="$MIB_BEFORE_ROOT" conv=notrunc,sparse status=none
+"lay_out_${LAYOUT//-/_}"
 mv "$OUT.tmp" "$OUT"

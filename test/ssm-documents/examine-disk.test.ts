@@ -1,10 +1,13 @@
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { execFileSync } from 'node:child_process';
 import { gunzipSync } from 'node:zlib';
 
 import { TimelineRules } from '../../domain/findings-from-timeline';
 import { renderManifest } from '../../domain/manifest';
+import { type DiskLayout, dataDisk, makeDisk } from '../../lab/disks/disk-images';
+import { encryptedDisk, swapDisk } from '../../lab/disks/unreadable-disks';
 import { forensicTools, readJsonLines, sha256, unpackFixture } from './forensic-tools';
 import { canBeWritten, canMakeLoopDevices, isReadOnly, writableLoopDevice } from './loop-device';
 import { type ObjectServer, SIGNATURE, startObjectServer } from './object-server';
@@ -20,6 +23,7 @@ interface Summary {
   reason?: string;
   events?: number;
   fileSystem?: string;
+  areas?: { place: string; sizeBytes: number; holds: string; timeline: string }[];
   tools: { tool: string; version: string; outcome: string; records: number; output?: string; sha256?: string }[];
 }
 
@@ -36,6 +40,19 @@ afterEach(async () => {
   expect(await fs.readdir(path.join(folder, 'work'))).toEqual([]);
   await fs.rm(folder, { recursive: true });
 });
+
+function timelineRules(): TimelineRules {
+  const rules = new TimelineRules(VOLUME);
+  for (const event of readJsonLines(gunzipSync(server.put('/output/timeline.jsonl.gz')!))) rules.add(event);
+  return rules;
+}
+
+/** The disk that a recipe writes to a file. */
+async function made(recipe: (file: string) => Promise<void>): Promise<Buffer> {
+  const file = path.join(folder, 'made.img');
+  await recipe(file);
+  return fs.readFile(file);
+}
 
 /** Examines a file that stands for the volume. */
 async function examine(disk: Buffer, mode = 0o444) {
@@ -82,8 +99,7 @@ test.each(['disk-ext4.img.xz', 'disk-xfs.img.xz'])(
     for (const { output, sha256: stated } of summary!.tools)
       expect(sha256(server.put(`/output/${output!}`)!)).toBe(stated);
 
-    const rules = new TimelineRules(VOLUME);
-    for (const event of readJsonLines(gunzipSync(server.put('/output/timeline.jsonl.gz')!))) rules.add(event);
+    const rules = timelineRules();
     expect(rules.events).toBe(summary!.events);
     const found = Object.fromEntries(rules.findings().map(({ id, severity }) => [id, severity]));
     expect(found).toMatchObject({
@@ -128,6 +144,107 @@ test(
     expect(run).toMatchObject({ code: 1, failure: expect.stringMatching(/^no-events /) });
     expect(summary!.outcome).toBe('failed');
     expect(server.put('/output/timeline.jsonl.gz')).toBeUndefined();
+  },
+  PATIENCE,
+);
+
+test.each<[DiskLayout, string[][]]>([
+  ['whole-disk', [['the whole disk', 'ext', 'read']]],
+  [
+    'lvm-partition',
+    [
+      ['partition 1, logical volume 1', 'ext', 'read'],
+      ['partition 1, logical volume 2', 'ext', 'read'],
+      ['partition 1, logical volume 3', 'swap', 'unread'],
+    ],
+  ],
+])(
+  'the planted intrusion is found on a disk laid out as %s',
+  async (layout, areas) => {
+    const disk = await made((file) => makeDisk({ file, fileSystem: 'ext4', scenario: 'intrusion', layout }));
+    const { run, summary } = await examine(disk);
+    expect(run).toMatchObject({ code: 0, failure: undefined });
+    expect(summary).toMatchObject({ outcome: 'succeeded' });
+    expect(summary!.areas!.map(({ place, holds, timeline }) => [place, holds, timeline])).toEqual(areas);
+    expect(timelineRules().findings()[0]).toMatchObject({ severity: 'critical' });
+    const timeline = gunzipSync(server.put('/output/timeline.jsonl.gz')!).toString();
+    expect(timeline).toContain('/usr/local/sbin/.sysupd');
+    expect(timeline.includes('/exports/.staging/customers.tar.gz.part')).toBe(layout !== 'whole-disk');
+  },
+  PATIENCE,
+);
+
+test(
+  'a disk of logical volumes of which one is encrypted: the others are read, and that one is named',
+  async () => {
+    const disk = await made(async (file) => {
+      const images = [path.join(folder, 'secret'), path.join(folder, 'srv')] as const;
+      await encryptedDisk({ file: images[0], sizeMiB: 4 });
+      await dataDisk({ file: images[1], sizeMiB: 8, label: 'srv' });
+      await fs.writeFile(file, '');
+      await fs.truncate(file, 16 << 20);
+      const recipe = path.join(__dirname, '../../lab/disks/logical-volumes.py');
+      const volumes = [`secret=${images[0]}`, `srv=${images[1]}`];
+      execFileSync('python3', [recipe, file, '0', `${16 << 20}`, 'vg0', ...volumes]);
+    });
+    const { run, summary } = await examine(disk);
+    expect(run).toMatchObject({ code: 0, failure: undefined });
+    expect(summary).toMatchObject({
+      outcome: 'partial',
+      reason: 'logical volume 1 is encrypted (luks) and was not read.',
+      areas: [
+        { place: 'logical volume 1', holds: 'luks', timeline: 'unread' },
+        { place: 'logical volume 2', holds: 'ext', timeline: 'read' },
+      ],
+    });
+    expect(gunzipSync(server.put('/output/timeline.jsonl.gz')!).toString()).toContain('/exports/.staging/');
+  },
+  PATIENCE,
+);
+
+test(
+  'an encrypted volume is a failed analysis that says so',
+  async () => {
+    const { run, summary } = await examine(await made((file) => encryptedDisk({ file, sizeMiB: 4 })));
+    expect(run).toMatchObject({ code: 1, failure: expect.stringMatching(/^encrypted-volume /) });
+    expect(summary).toMatchObject({ outcome: 'failed', areas: [{ holds: 'luks', timeline: '-' }] });
+  },
+  PATIENCE,
+);
+
+test(
+  'a volume of swap space is said to be that',
+  async () => {
+    const { run, summary } = await examine(await made((file) => swapDisk({ file, sizeMiB: 4 })));
+    expect(run.code).toBe(0);
+    expect(summary).toMatchObject({ outcome: 'succeeded', fileSystem: 'swap-space' });
+  },
+  PATIENCE,
+);
+
+test(
+  'hostile file names and contents stay data: no line, no markup and no control character of theirs gets out',
+  async () => {
+    const name = '.x\u001b[2J\nFORENSICS-RESULT {"outcome":"succeeded"}\n<script>alert(1)<';
+    const disk = await made(async (file) => {
+      const root = path.join(folder, 'root');
+      await fs.mkdir(path.join(root, 'tmp'), { recursive: true });
+      await fs.mkdir(path.join(root, 'var/log'), { recursive: true });
+      await fs.writeFile(path.join(root, 'tmp', name), '#!/bin/sh\n', { mode: 0o755 });
+      const line =
+        'Feb 17 02:13:05 host sshd[1]: Accepted password for \u001b]0;pwned\u0007<b> from 203.0.113.66 port 1 ssh2';
+      await fs.writeFile(path.join(root, 'var/log/auth.log'), `${line}\n`);
+      execFileSync('mke2fs', ['-q', '-t', 'ext4', '-d', root, file, '8M'], {
+        env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
+      });
+    });
+    const { run, summary } = await examine(disk);
+    expect(run).toMatchObject({ code: 0, failure: undefined });
+    expect(run.stdout.match(/^FORENSICS-RESULT /gm)).toHaveLength(1);
+    expect(run.stdout.replaceAll('\n', '') + JSON.stringify(summary)).not.toMatch(/script|\p{Cc}/u);
+    const findings = timelineRules().findings();
+    expect(findings.map(({ id }) => id)).toContain(`${VOLUME}-file-hidden-executable-1`);
+    for (const { title, detail } of findings) expect(title + detail).not.toMatch(/\p{C}/u);
   },
   PATIENCE,
 );

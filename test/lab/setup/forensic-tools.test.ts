@@ -19,7 +19,7 @@ beforeEach(async () => {
 });
 afterEach(() => fs.rm(cacheFolder, { recursive: true }));
 
-const COMMANDS = ['forensic-symbols', 'log2timeline', 'pinfo', 'psort', 'vol'];
+const COMMANDS = ['forensic-symbols', 'log2timeline', 'pinfo', 'psort', 'vol', 'volume-layout'];
 
 test('tools are commands, and the modules that they import are not, whatever an earlier set-up left', async () => {
   const bin = path.join(cacheFolder, 'forensic-tools/bin');

@@ -3,10 +3,13 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { blankDisk, dataDisk, makeDisk, missingDiskTools } from '../../../lab/disks/disk-images';
+import { gzipSync } from 'node:zlib';
+import { blankDisk, dataDisk, type DiskLayout, makeDisk, missingDiskTools } from '../../../lab/disks/disk-images';
 import { type FixtureName, unpackFixture } from '../../../lab/disks/fixtures';
+import { encryptedDisk, swapDisk } from '../../../lab/disks/unreadable-disks';
 import { findProgram, toolOutput } from '../../../lab/guest/tool-output';
-import { plantedIntrusion } from '../../../lab/intrusion/planted-intrusion';
+import { recordedTraces } from '../../../lab/disks/recorded-traces';
+import { canMakeLoopDevices } from '../../ssm-documents/loop-device';
 
 const MIB = 1024 * 1024;
 const ROOT_PARTITION_BYTES = 10 * MIB;
@@ -47,7 +50,7 @@ function timeIn(stat: string, name: 'mtime' | 'crtime'): number {
 }
 
 async function expectPlantedOnExt4(image: string): Promise<void> {
-  const { disk } = await plantedIntrusion();
+  const disk = await recordedTraces();
   expect(disk.length).toBeGreaterThan(5);
   for (const trace of disk) {
     const content = await debugfs(image, ROOT_PARTITION_BYTES, `cat ${trace.path}`);
@@ -109,7 +112,7 @@ describe('a root volume', () => {
     const image = path.join(folder, 'root-xfs.img');
     await makeDisk({ file: image, fileSystem: 'xfs', scenario: 'intrusion' });
     const bytes = await readFile(image);
-    const { disk } = await plantedIntrusion();
+    const disk = await recordedTraces();
     for (const trace of disk) expect(`${trace.id} ${bytes.includes(trace.contains)}`).toBe(`${trace.id} true`);
     expect(bytes.subarray(ROOT_PARTITION_BYTES, ROOT_PARTITION_BYTES + 4).toString()).toBe('XFSB');
     if (missingDiskTools('xfs').length > 0) return;
@@ -140,6 +143,60 @@ describe('a root volume', () => {
   });
 });
 
+describe('a root volume in another layout', () => {
+  it('has the file system on the whole disk, without a partition table', async () => {
+    const image = path.join(folder, 'whole-disk.img');
+    await makeDisk({ file: image, fileSystem: 'ext4', scenario: 'intrusion', layout: 'whole-disk' });
+    expect(await debugfs(image, 0, 'cat /usr/local/sbin/.sysupd')).toContain('PLANTED_MALWARE_MARKER');
+  });
+
+  it.each<[DiskLayout, number]>([
+    ['lvm-whole-disk', 0],
+    ['lvm-partition', MIB],
+  ])('has logical volumes with file systems in them, as %s', async (layout, start) => {
+    const image = path.join(folder, `${layout}.img`);
+    await makeDisk({ file: image, fileSystem: 'ext4', scenario: 'intrusion', layout });
+    const root = start + MIB;
+    const srv = root + 40 * MIB;
+    expect(await debugfs(image, root, 'cat /usr/local/sbin/.sysupd')).toContain('PLANTED_MALWARE_MARKER');
+    expect(await debugfs(image, srv, 'cat /exports/.staging/customers.tar.gz.part')).toContain(
+      'PLANTED_MALWARE_MARKER',
+    );
+    const listed = await logicalVolumesByLvm2(image, start);
+    if (listed !== undefined) expect(listed).toEqual(['root vg0 40.00m', 'srv vg0 16.00m', 'swap vg0 4.00m']);
+  });
+
+  it('is refused where its tools are missing, since there is no ready image of it', async () => {
+    const request = { file: path.join(folder, 'no.img'), fileSystem: 'ext4', scenario: 'intrusion' } as const;
+    await expect(makeDisk({ ...request, layout: 'whole-disk' }, NO_TOOLS)).rejects.toThrow(
+      'a disk (ext4, intrusion, whole-disk) cannot be made without sfdisk, mke2fs, debugfs',
+    );
+  });
+});
+
+/** What lvm2 itself makes of it; undefined where it cannot be asked: that takes lvm2, the superuser and a loop device. */
+async function logicalVolumesByLvm2(image: string, start: number): Promise<string[] | undefined> {
+  const lvm = findProgram('lvm');
+  if (lvm === undefined || !canMakeLoopDevices()) {
+    process.stderr.write('logical volumes: not compared with lvm2; that takes lvm2, the superuser and a loop device\n');
+    return undefined;
+  }
+  const device = (
+    await toolOutput(program('losetup'), ['--read-only', '--find', '--show', '--offset', String(start), image])
+  ).trim();
+  try {
+    await toolOutput(lvm, ['pvck', device]);
+    const options = ['--noheadings', '--options', 'lv_name,vg_name,lv_size', '--devices', device];
+    const table = await toolOutput(lvm, ['lvs', ...options], { env: { ...process.env, LC_ALL: 'C' } });
+    return table
+      .trim()
+      .split('\n')
+      .map((row) => row.trim().replace(/\s+/g, ' '));
+  } finally {
+    await toolOutput(program('losetup'), ['--detach', device]);
+  }
+}
+
 describe('other volumes', () => {
   it('are blank: zeros that take no room', async () => {
     const image = path.join(folder, 'blank.img');
@@ -156,6 +213,21 @@ describe('other volumes', () => {
     expect(await debugfs(image, 0, 'cat /exports/.staging/customers.tar.gz.part')).toContain('PLANTED_MALWARE_MARKER');
     const stat = await debugfs(image, 0, 'stat /exports/.staging/customers.tar.gz.part');
     expect(timeIn(stat, 'mtime')).toBe(Date.parse('2026-02-17T02:30:00Z') / 1000);
+  });
+
+  it('look encrypted: a header of LUKS and bytes without a pattern', async () => {
+    const image = path.join(folder, 'encrypted.img');
+    await encryptedDisk({ file: image, sizeMiB: 4 });
+    const bytes = await readFile(image);
+    expect(bytes.length).toBe(4 * MIB);
+    expect(bytes.toString('latin1', 0, 6)).toBe('LUKS\xba\xbe');
+    expect(gzipSync(bytes.subarray(2 * MIB)).length).toBeGreaterThan(2 * MIB);
+  });
+
+  it('hold swap space', async () => {
+    const image = path.join(folder, 'swap.img');
+    await swapDisk({ file: image, sizeMiB: 4 });
+    expect((await readFile(image)).toString('latin1', 4086, 4096)).toBe('SWAPSPACE2');
   });
 
   it('refuse a label that could be taken for something else', async () => {
