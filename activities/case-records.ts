@@ -1,8 +1,8 @@
 import { TransactionCanceledException } from '@aws-sdk/client-dynamodb';
 import { PublishCommand } from '@aws-sdk/client-sns';
-import { PutCommand, TransactWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand, PutCommand, TransactWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { ApplicationFailure } from '@temporalio/common';
-import type { CaseEvent } from '../domain/case-event';
+import type { CustodyEntry } from '../domain/custody/entry';
 import type { CaseRecord } from '../domain/outcome';
 import type { AccountClients, AwsClients } from './aws/clients';
 import { awsStep, currentActivity, worthAnotherAttempt } from './aws/errors';
@@ -43,13 +43,12 @@ async function write(
   { dynamo }: AccountClients,
   TableName: string,
   record: CaseRecord,
-  event: CaseEvent,
+  event: CustodyEntry,
 ): Promise<void> {
-  const eventItem: CaseEventItem = { ...event, caseId: record.caseId };
   const headItem: CaseHeadItem = { ...record, lastSequence: event.sequence };
   const putEvent = {
     TableName,
-    Item: { ...eventKeys(record.caseId, event.sequence), entity: 'event', ...eventItem },
+    Item: { ...eventKeys(record.caseId, event.sequence), entity: 'event', ...(event satisfies CaseEventItem) },
     ConditionExpression: NOT_WRITTEN_YET,
   };
   const putHead = {
@@ -63,12 +62,28 @@ async function write(
       await dynamo.send(new TransactWriteCommand({ TransactItems: [{ Put: putEvent }, { Put: putHead }] }), options);
     } catch (error) {
       const [eventRefused, headRefused] = refusedConditions(error);
-      if (eventRefused) return; // an earlier attempt wrote both
+      if (eventRefused) return await checkSame(dynamo, TableName, event); // an earlier attempt wrote both
       if (!headRefused) throw error;
       // A later event is recorded already: this one is added and the head stays.
       await dynamo.send(new PutCommand(putEvent), options);
     }
   });
+}
+
+/**
+ * The entry that stands under this number must be this one: two writers that both went on from the same entry would make
+ * two logs out of one.
+ */
+async function checkSame(dynamo: AccountClients['dynamo'], TableName: string, event: CustodyEntry): Promise<void> {
+  const { Item: found } = await dynamo.send(
+    new GetCommand({ TableName, Key: eventKeys(event.caseId, event.sequence), ConsistentRead: true }),
+  );
+  if (found?.hash === event.hash) return;
+  throw ApplicationFailure.nonRetryable(
+    `entry ${event.sequence} of the custody log of case ${event.caseId} is another one already (${String(found?.hash)}, ` +
+      `not ${event.hash}): nothing was written over it. Find out who else writes to the table`,
+    'CustodyForked',
+  );
 }
 
 /** Which of the transaction's items failed its condition; throws when it was cancelled for anything else. */
@@ -88,7 +103,7 @@ async function notify(
   forensics: AccountClients,
   { topicArn, caseTable }: ForensicsConfig,
   record: CaseRecord,
-  event: CaseEvent,
+  event: CustodyEntry,
 ): Promise<void> {
   const what = `notifying ${topicArn} of event ${event.sequence} of case ${record.caseId}`;
   try {

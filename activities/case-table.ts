@@ -1,5 +1,5 @@
 import type { CreateTableCommandInput } from '@aws-sdk/client-dynamodb';
-import type { CaseEvent } from '../domain/case-event';
+import type { CustodyEntry } from '../domain/custody/entry';
 import type { CaseRecord } from '../domain/outcome';
 
 /** Index of the cases of an account, by Region, instance and time. */
@@ -25,7 +25,7 @@ export function accountKeys({ target, openedAt }: CaseRecord): { GSI1PK: string;
 /** A case's head as it stands in the table. */
 export type CaseHeadItem = CaseRecord & { lastSequence: number };
 /** An event as it stands in the table. */
-export type CaseEventItem = CaseEvent & { caseId: string };
+export type CaseEventItem = CustodyEntry;
 
 /** The case table, for set-up. Cannot be deleted by accident, since it is the record of what was done. */
 export function caseTableDefinition(name: string): CreateTableCommandInput {

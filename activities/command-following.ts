@@ -113,6 +113,13 @@ function failure(type: FailureType, command: StartedCommand, why: string, code?:
   );
 }
 
+/** The document's own word for what went wrong, of a failure that `followCommand` ended with. */
+export function failureCode(error: unknown): string | undefined {
+  if (!(error instanceof ApplicationFailure)) return undefined;
+  const [detail] = (error.details ?? []) as [{ code?: string }?];
+  return detail?.code;
+}
+
 /**
  * Cancels a command and waits until it has ended, at most 30 seconds. Safe for one that has ended or is not known.
  * Uses plain timers: the activity that calls it may itself be cancelled already.

@@ -1,3 +1,4 @@
+import type { MemoryTool } from '../domain/memory-tools';
 import type { Policy } from '../domain/policy';
 
 /** Every purpose has a role of its own: what may contain cannot read evidence, what may acquire cannot contain. */
@@ -49,7 +50,8 @@ export interface ForensicsConfig {
   caseTable: string;
   topicArn: string;
   documents: DocumentSet;
-  memoryTool: { name: string; version: string; key: string; sha256: string };
+  /** The ladder of acquisition tools: tried in this order until one gives a sound image. */
+  memoryTools: MemoryTool[];
   forensicInstance: {
     imageId: string;
     /** Tried in this order when a type has no capacity. */

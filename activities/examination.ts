@@ -3,7 +3,7 @@ import type { Exhibit } from '../domain/evidence';
 import { MEMORY_PLUGINS } from '../domain/findings-memory-plugins';
 import type { AwsClients } from './aws/clients';
 import { operationOf } from './aws/idempotency';
-import { followCommand } from './command-following';
+import { failureCode, followCommand } from './command-following';
 import { type DocumentParameters, sendCommandOnce } from './commands';
 import type { ForensicsConfig } from './config';
 import { createEvidenceStore } from './evidence-store';
@@ -25,6 +25,9 @@ const OUTPUTS = {
   memory: [SUMMARY, ...MEMORY_PLUGINS.map((plugin) => `${plugin}.jsonl`)],
   disk: [SUMMARY, TIMELINE, 'storage.plaso'],
 };
+
+/** The document's code for an image of which not even the list of processes can be read. */
+const UNREADABLE_IMAGE = 'unreadable-image';
 
 /** Examines exhibits on forensic instances: one instance an exhibit, evidence read-only, results by pre-signed URLs. */
 export function createExaminationActivities(dependencies: {
@@ -79,6 +82,10 @@ export function createExaminationActivities(dependencies: {
         }
         return { runningSeconds: Math.max(0, Math.round((Date.now() - startedAt) / 1000)) };
       },
+    }).catch((error: unknown) => {
+      throw failureCode(error) === UNREADABLE_IMAGE
+        ? ApplicationFailure.nonRetryable((error as ApplicationFailure).message, 'ImageUnreadable')
+        : error;
     });
   };
 

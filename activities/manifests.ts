@@ -33,8 +33,8 @@ export const MANIFEST_RENEWAL: ManifestRenewal = {
 export type ManifestEdition = 'first' | 'renewed';
 
 /** Where everything lies that is staged for or by one exhibit's command. */
-export const stagingPrefix = (caseId: string, exhibitId: string, step: 'memory' | 'examination'): string =>
-  step === 'memory' ? `${caseId}/${exhibitId}` : `${caseId}/${exhibitId}/examination`;
+export const stagingPrefix = (caseId: string, exhibitId: string, step: string): string =>
+  `${caseId}/${exhibitId}/${step}`;
 
 const manifestKey = (prefix: string, edition: ManifestEdition): string => `${prefix}/manifests/${edition}.txt`;
 
@@ -100,14 +100,16 @@ export interface PartsManifest {
   upload: PlannedUpload;
   /** Number of the first part that gets a URL; as many follow as a manifest holds. */
   firstPart: number;
-  tool?: Manifest['tool'];
+  tools?: Manifest['tools'];
+  /** Names of small outputs beside the upload, which are also their keys below the prefix. */
+  outputs: readonly string[];
 }
 
-/** Writes a manifest of a multipart upload with fresh URLs for a window of its parts. */
+/** Writes a manifest of a multipart upload with fresh URLs for a window of its parts and for what goes with it. */
 export async function publishPartsManifest(
   s3: S3Client,
   edition: ManifestEdition,
-  { caseId, prefix, upload, firstPart, tool }: PartsManifest,
+  { caseId, prefix, upload, firstPart, tools, outputs: names }: PartsManifest,
   renewal: ManifestRenewal = MANIFEST_RENEWAL,
 ): Promise<{ key: string }> {
   const { bucket, key: Key, uploadId: UploadId, partCount, partSizeBytes } = upload;
@@ -117,8 +119,9 @@ export async function publishPartsManifest(
     const command = new UploadPartCommand({ Bucket: bucket, Key, UploadId, PartNumber: part });
     parts.push({ number: part, url: await getSignedUrl(signerOf(s3), command, { expiresIn: renewal.urlSeconds }) });
   }
+  const outputs = await presignOutputs(s3, bucket, prefix, names, renewal.urlSeconds);
   const next = await presignGet(s3, { bucket, key: manifestKey(prefix, 'renewed') }, renewal.urlSeconds);
-  const manifest = { caseId, ...(tool && { tool }), partSize: partSizeBytes, parts, next };
+  const manifest = { caseId, ...(tools && { tools }), partSize: partSizeBytes, parts, next, outputs };
   return writeManifest(s3, bucket, manifestKey(prefix, edition), manifest);
 }
 
@@ -146,14 +149,21 @@ export async function publishExaminationManifest(
       url: await presignGet(s3, location, urlSeconds),
     })),
   );
-  const outputs = await Promise.all(
-    examination.outputs.map(async (name) => ({
-      name,
-      url: await presignPut(s3, bucket, `${prefix}/${name}`, urlSeconds),
-    })),
-  );
+  const outputs = await presignOutputs(s3, bucket, prefix, examination.outputs, urlSeconds);
   const next = await presignGet(s3, { bucket, key: manifestKey(prefix, 'renewed') }, urlSeconds);
   return writeManifest(s3, bucket, manifestKey(prefix, edition), { caseId, next, inputs, outputs });
+}
+
+function presignOutputs(
+  s3: S3Client,
+  bucket: string,
+  prefix: string,
+  names: readonly string[],
+  seconds: number,
+): Promise<{ name: string; url: string }[]> {
+  return Promise.all(
+    names.map(async (name) => ({ name, url: await presignPut(s3, bucket, `${prefix}/${name}`, seconds) })),
+  );
 }
 
 async function writeManifest(s3: S3Client, bucket: string, key: string, manifest: Manifest): Promise<{ key: string }> {

@@ -1,3 +1,5 @@
+import { type AddressRange, BANNER_MAXIMUM, bannerOf, type MemoryImageFacts } from '../domain/memory-image';
+
 /**
  * Reads a LiME memory image as a stream and says whether it is one. LiME is a list of ranges: a 32-byte header
  * (magic, version, first and last physical address, 8 reserved bytes; little-endian), then the range's bytes.
@@ -9,19 +11,7 @@ const MAGIC = 0x4c694d45;
 const VERSION_UNCOMPRESSED = 1;
 
 const BANNER_START = Buffer.from('Linux version ');
-/** What symbol tables are matched by; the format string of the kernel itself has `%s` in place of the number. */
-const BANNER = /^Linux version \d+\.\d+\.\d+[\x20-\x7e]{0,480}/;
-const BANNER_MAXIMUM = 512;
-
-export interface MemoryImageFacts {
-  ranges: number;
-  /** Bytes of memory, without headers. */
-  memoryBytes: bigint;
-  /** First kernel banner that was found: attacker-controlled text, printable ASCII only. */
-  banner?: string;
-  /** What is wrong, one sentence; absent for a sound image. */
-  problem?: string;
-}
+const NOTHING = Buffer.alloc(0);
 
 /** Feed it the image in order with `update`, in chunks of any size; `finish` tells what it was. */
 export class MemoryImageReader {
@@ -31,10 +21,14 @@ export class MemoryImageReader {
   private lastAddress = -1n;
   private offset = 0n;
   private ranges = 0;
+  private readonly covered: AddressRange[] = [];
   private memoryBytes = 0n;
   private problem: string | undefined;
   private banner: string | undefined;
-  private tail: Buffer = Buffer.alloc(0);
+  private tail: Buffer = NOTHING;
+
+  /** `expectedBanner`: the running kernel's. Logs and files in memory may hold those of others. */
+  constructor(private readonly expectedBanner?: string) {}
 
   update(chunk: Buffer): void {
     let at = 0;
@@ -59,6 +53,7 @@ export class MemoryImageReader {
   }
 
   finish(): MemoryImageFacts {
+    this.searchBanner(NOTHING, true);
     if (this.problem === undefined) {
       if (this.ranges === 0) this.problem = 'it is shorter than one range header';
       else if (this.bytesLeftInRange > 0n || this.headerFilled > 0) {
@@ -70,6 +65,7 @@ export class MemoryImageReader {
     return {
       ranges: this.ranges,
       memoryBytes: this.memoryBytes,
+      covered: this.covered,
       ...(this.banner !== undefined && { banner: this.banner }),
       ...(this.problem !== undefined && { problem: this.problem }),
     };
@@ -90,26 +86,35 @@ export class MemoryImageReader {
       this.problem = `the range at byte ${at} does not follow the one before it: addresses must ascend`;
     } else {
       this.ranges += 1;
+      const before = this.covered.at(-1);
+      if (before && first === before.last + 1n) {
+        // AVML begins a new range every 16 MiB: the header between them is not in memory, and text may go on behind it.
+        before.last = last;
+      } else {
+        this.searchBanner(NOTHING, true);
+        this.tail = NOTHING;
+        this.covered.push({ first, last });
+      }
       this.lastAddress = last;
       this.bytesLeftInRange = last - first + 1n;
-      // A header lies between this range and the one before: text must not be read across it.
-      this.tail = Buffer.alloc(0);
     }
   }
 
-  private searchBanner(memory: Buffer): void {
-    if (this.banner !== undefined) return;
+  private isBannerKnown(): boolean {
+    return this.banner !== undefined && (this.expectedBanner ?? this.banner) === this.banner;
+  }
+
+  /** `isEnd`: nothing that this text could go on with follows in the image. */
+  private searchBanner(memory: Buffer, isEnd = false): void {
+    if (this.isBannerKnown()) return;
     const text = this.tail.length > 0 ? Buffer.concat([this.tail, memory]) : memory;
-    const wholeRange = this.bytesLeftInRange === BigInt(memory.length);
     let from = text.indexOf(BANNER_START);
     while (from !== -1) {
       // Not all of the banner is here yet: look again with the next chunk.
-      if (from + BANNER_MAXIMUM > text.length && !wholeRange) break;
-      const match = BANNER.exec(text.toString('latin1', from, from + BANNER_MAXIMUM));
-      if (match) {
-        this.banner = match[0];
-        return;
-      }
+      if (from + BANNER_MAXIMUM > text.length && !isEnd) break;
+      const found = bannerOf(text.toString('latin1', from, from + BANNER_MAXIMUM));
+      if (found !== undefined && (this.banner === undefined || found === this.expectedBanner)) this.banner = found;
+      if (this.isBannerKnown()) return;
       from = text.indexOf(BANNER_START, from + 1);
     }
     const keepFrom = from === -1 ? Math.max(0, text.length - BANNER_START.length) : from;

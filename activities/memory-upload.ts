@@ -13,9 +13,10 @@ import {
   type Part,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import type { MemoryImageFacts } from '../domain/memory-image';
 import { awsStep } from './aws/errors';
 import type { CopySource } from './evidence-copy';
-import { type MemoryImageFacts, MemoryImageReader } from './memory-image';
+import { MemoryImageReader } from './memory-image';
 
 const MIB = 1024 ** 2;
 /** S3 allows 10,000 parts; some are left for images that turn out larger than planned. */
@@ -138,10 +139,17 @@ export interface ReadImage extends MemoryImageFacts {
   sizeBytes: number;
 }
 
-/** Reads the whole image once: digest, size, header walk and kernel banner in one pass. Heartbeats the bytes read. */
-export async function readMemoryImage(s3: S3Client, source: CopySource): Promise<ReadImage> {
+/**
+ * Reads the whole image once: digest, size, header walk and kernel banner (the expected one where it is known) in one
+ * pass. Heartbeats the bytes read.
+ */
+export async function readMemoryImage(
+  s3: S3Client,
+  source: CopySource,
+  expectedBanner: string | undefined,
+): Promise<ReadImage> {
   const hash = createHash('sha256');
-  const image = new MemoryImageReader();
+  const image = new MemoryImageReader(expectedBanner);
   let sizeBytes = 0;
   let lastHeartbeat = 0;
   await awsStep(`reading s3://${source.bucket}/${source.key}`, async (options) => {

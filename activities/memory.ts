@@ -4,11 +4,12 @@ import { DescribeInstancesCommand } from '@aws-sdk/client-ec2';
 import { AbortMultipartUploadCommand } from '@aws-sdk/client-s3';
 import { DescribeInstanceInformationCommand } from '@aws-sdk/client-ssm';
 import { z } from 'zod';
+import { type MemoryTool, nextTools } from '../domain/memory-tools';
 import type { InstanceTarget } from '../domain/target';
 import type { AwsClients } from './aws/clients';
 import { attempt, awsStep } from './aws/errors';
 import { operationOf } from './aws/idempotency';
-import { cancelCommand, followCommand } from './command-following';
+import { cancelCommand, failureCode, followCommand } from './command-following';
 import { findCommand, sendCommandOnce } from './commands';
 import type { ForensicsConfig } from './config';
 import { createEvidenceStore } from './evidence-store';
@@ -20,23 +21,48 @@ import {
   publishPartsManifest,
   stagingPrefix,
 } from './manifests';
+import { KERNEL_FACTS } from './kernel-facts';
 import { createMemorySealing } from './memory-sealing';
 import { findUploads, listParts, openUpload, planParts } from './memory-upload';
 import type { MemoryActivities, MemoryCapture } from './types';
 
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const word = z.string().max(100);
 /** What the document prints as its result. It runs on the suspect: nothing of it is believed before it is compared. */
 const REPORT = z.object({
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  sha256,
   sizeBytes: z.int().positive(),
   parts: z.int().min(1).max(10_000),
+  tool: z.object({ name: word, version: word, sha256 }),
+  module: z.enum(['none', 'unloaded', 'left-loaded']),
+  taintBefore: z.int().nullable(),
+  taintAfter: z.int().nullable(),
+  kernelFacts: z.union([
+    z.object({ sha256, sizeBytes: z.int().positive() }),
+    z.object({ reason: z.string().max(400) }),
+  ]),
 });
 
-const EXHIBIT_ID = 'memory';
+/** Codes by which the document says that it is the tool that did not do. */
+const TOOL_FAILURES = [
+  'tool-failed',
+  'module-refused',
+  'no-tool-for-kernel',
+  'empty-image',
+  'wrong-tool',
+  'tool-unreachable',
+];
+
 /** The configured tool is a binary for this architecture. */
 const ARCHITECTURE = 'x86_64';
 
-const operationOfCapture = (caseId: string): string => operationOf(caseId, 'acquire-memory');
-export const stagedImageKey = (caseId: string): string => `${stagingPrefix(caseId, EXHIBIT_ID, 'memory')}/memory.lime`;
+const operationOfCapture = (caseId: string, attempt: number): string =>
+  operationOf(caseId, 'acquire-memory', String(attempt));
+/** Each attempt has a place of its own, so that none takes for its own what another one left. */
+export const memoryStagingPrefix = (caseId: string, attempt: number): string =>
+  stagingPrefix(caseId, 'memory', `attempt-${attempt}`);
+export const stagedImageKey = (caseId: string, attempt: number): string =>
+  `${memoryStagingPrefix(caseId, attempt)}/memory.lime`;
 
 /** Acquires the memory of a running instance through SSM: the instance itself gets pre-signed URLs and no credentials. */
 export function createMemoryActivities(dependencies: {
@@ -76,19 +102,22 @@ export function createMemoryActivities(dependencies: {
     }
   }
 
-  const startMemoryCapture: MemoryActivities['startMemoryCapture'] = async ({ caseId, facts, deadlineSeconds }) => {
+  const startMemoryCapture: MemoryActivities['startMemoryCapture'] = async (input) => {
+    const { caseId, facts, deadlineSeconds } = input;
     const { target } = facts;
     if (facts.architecture !== ARCHITECTURE) {
-      throw unsupported(target.instanceId, `the memory tool is for ${ARCHITECTURE}, it is ${facts.architecture}`);
+      throw unsupported(target.instanceId, `the memory tools are for ${ARCHITECTURE}, it is ${facts.architecture}`);
     }
-    const operation = operationOfCapture(caseId);
+    const tools = nextTools(config.memoryTools, input.attempts);
+    if (tools.length === 0) return null;
+    const number = input.attempts.length + 1;
+    const operation = operationOfCapture(caseId, number);
     const search = { clients: acquiring(target, caseId), operation, instanceId: target.instanceId, deadlineSeconds };
     // A command that an earlier attempt sent counts, whatever became of the agent since.
     if (attempt() === 1 || !(await findCommand(search))) await requireCommandable(caseId, target);
 
     const bucket = config.buckets.staging;
-    const key = stagedImageKey(caseId);
-    const tool = config.memoryTool;
+    const key = stagedImageKey(caseId, number);
     const plan = planParts(facts.memoryMiB, config.memoryPartSizeBytes);
     const upload = { bucket, key, uploadId: await openUpload(s3(), bucket, key), ...plan };
     const command = await sendCommandOnce({
@@ -96,30 +125,39 @@ export function createMemoryActivities(dependencies: {
       document: config.documents.acquireMemoryLinux,
       documentNamedBy: 'arn',
       parameters: async () => {
-        const { name, version, sha256 } = tool;
-        const url = await presignGet(s3(), { bucket: config.buckets.tools, key: tool.key }, renewal.urlSeconds);
         const manifest = await publishPartsManifest(
           s3(),
           'first',
-          {
-            caseId,
-            prefix: stagingPrefix(caseId, EXHIBIT_ID, 'memory'),
-            upload,
-            firstPart: 1,
-            tool: { name, version, sha256, url },
-          },
+          { ...stagedBeside(caseId, number), upload, firstPart: 1, tools: await Promise.all(tools.map(presigned)) },
           renewal,
         );
         const ManifestUrl = await presignGet(s3(), { bucket, key: manifest.key }, FIRST_MANIFEST_SECONDS);
         return { ManifestUrl, CaseId: caseId };
       },
     });
-    return { ...command, upload, tool: { name: tool.name, version: tool.version, sha256: tool.sha256 } };
+    return {
+      ...command,
+      attempt: number,
+      tool: tools[0]?.name ?? '',
+      upload,
+      tools: tools.map(({ name, version, sha256 }) => ({ name, version, sha256 })),
+    };
   };
+
+  const presigned = async ({ key, ...tool }: MemoryTool) => ({
+    ...tool,
+    url: await presignGet(s3(), { bucket: config.buckets.tools, key }, renewal.urlSeconds),
+  });
+
+  const stagedBeside = (caseId: string, number: number) => ({
+    caseId,
+    prefix: memoryStagingPrefix(caseId, number),
+    outputs: [KERNEL_FACTS],
+  });
 
   const awaitMemoryCapture: MemoryActivities['awaitMemoryCapture'] = async ({ caseId, target, capture }) => {
     const renew = manifestRenewal(caseId, capture);
-    const report = await followCommand({
+    return followCommand({
       ssm: acquiring(target, caseId).ssm,
       command: capture,
       result: REPORT,
@@ -132,8 +170,11 @@ export function createMemoryActivities(dependencies: {
           bytesExpected: capture.upload.partSizeBytes * capture.upload.partCount,
         };
       },
+    }).catch((error: unknown) => {
+      throw isToolFailure(error)
+        ? ApplicationFailure.nonRetryable(error.message, 'ToolRefused', ...(error.details ?? []))
+        : error;
     });
-    return report;
   };
 
   /**
@@ -148,14 +189,15 @@ export function createMemoryActivities(dependencies: {
     return async (lastPart) => {
       const isShort = lastPart - firstPart >= renewal.parts / 4 && firstPart + renewal.parts <= upload.partCount;
       if (!isShort && Date.now() - writtenAt < renewal.everyMs) return;
-      const prefix = stagingPrefix(caseId, EXHIBIT_ID, 'memory');
-      await publishPartsManifest(s3(), 'renewed', { caseId, prefix, upload, firstPart: lastPart }, renewal);
+      const beside = stagedBeside(caseId, capture.attempt);
+      await publishPartsManifest(s3(), 'renewed', { ...beside, upload, firstPart: lastPart }, renewal);
       firstPart = lastPart;
       writtenAt = Date.now();
     };
   }
 
-  const abandonMemoryCapture: MemoryActivities['abandonMemoryCapture'] = async ({ caseId, target, capture }) => {
+  const abandonMemoryCapture: MemoryActivities['abandonMemoryCapture'] = async (input) => {
+    const { caseId, target, capture } = input;
     const account = acquiring(target, caseId);
     const document = config.documents.acquireMemoryLinux;
     // Without a capture the start was lost on its way: what it made is found by its operation and its key.
@@ -163,7 +205,7 @@ export function createMemoryActivities(dependencies: {
       capture ??
       (await findCommand({
         clients: account,
-        operation: operationOfCapture(caseId),
+        operation: operationOfCapture(caseId, input.attempt),
         instanceId: target.instanceId,
         deadlineSeconds: config.policy.deadlines.memory,
       }));
@@ -175,7 +217,7 @@ export function createMemoryActivities(dependencies: {
       }
     }
     const bucket = config.buckets.staging;
-    const key = stagedImageKey(caseId);
+    const key = stagedImageKey(caseId, input.attempt);
     for (const UploadId of await findUploads(s3(), bucket, key)) {
       await awsStep(`aborting the upload to s3://${bucket}/${key}`, async (options) => {
         try {
@@ -188,6 +230,11 @@ export function createMemoryActivities(dependencies: {
   };
 
   return { startMemoryCapture, awaitMemoryCapture, sealMemoryImage, abandonMemoryCapture };
+}
+
+function isToolFailure(error: unknown): error is ApplicationFailure {
+  if (!(error instanceof ApplicationFailure) || error.type !== 'CommandFailed') return false;
+  return TOOL_FAILURES.includes(failureCode(error) ?? '');
 }
 
 function unavailable(instanceId: string, why: string): ApplicationFailure {

@@ -1,6 +1,7 @@
 import type { PublishCommandInput } from '@aws-sdk/client-sns';
-import type { CaseEvent, CaseEventKind } from '../domain/case-event';
+import type { CaseEventKind } from '../domain/case-event';
 import type { ContainmentPlan } from '../domain/containment';
+import type { CustodyEntry } from '../domain/custody/entry';
 import type { CaseRecord } from '../domain/outcome';
 
 /** Longest subject that SNS takes; ASCII without line breaks (SNS API reference, Publish). */
@@ -20,7 +21,7 @@ const NEXT: Partial<Record<CaseEventKind, string>> = {
 const ASKS_FOR_CONSENT: CaseEventKind[] = ['consent-requested', 'consent-reminder', 'consent-escalated'];
 
 /** The message of an event, as people get it by e-mail or chat: what happened, where, and what to do next. */
-export function notificationOf(record: CaseRecord, event: CaseEvent): Omit<PublishCommandInput, 'TopicArn'> {
+export function notificationOf(record: CaseRecord, event: CustodyEntry): Omit<PublishCommandInput, 'TopicArn'> {
   const { target } = record;
   const lines = [
     event.message,
@@ -30,6 +31,8 @@ export function notificationOf(record: CaseRecord, event: CaseEvent): Omit<Publi
     `Finding:   ${record.findingType} (${record.severity})`,
     `Time:      ${event.at}`,
     `Workflow:  ${record.workflowId}`,
+    // Whoever keeps this message can show later that the log was not cut short.
+    `Custody:   entry ${event.sequence}, ${event.hash}`,
     '',
     ...planLines(event.data?.plan),
     'What to do:',
@@ -55,7 +58,7 @@ export function notificationOf(record: CaseRecord, event: CaseEvent): Omit<Publi
   };
 }
 
-function whatToDo(record: CaseRecord, event: CaseEvent): string[] {
+function whatToDo(record: CaseRecord, event: CustodyEntry): string[] {
   if (!ASKS_FOR_CONSENT.includes(event.kind)) {
     return [NEXT[event.kind] ?? 'Nothing: this is for your information.'];
   }

@@ -5,10 +5,10 @@
  *
  * Failures are `ApplicationFailure`s whose `type` is one of `FailureType` (workflows/contract/failures.ts).
  */
-import type { CaseEvent } from '../domain/case-event';
+import type { CustodyEntry } from '../domain/custody/entry';
 import type { CaseRequest } from '../domain/case-request';
 import type { ContainmentPlan, ContainmentResult } from '../domain/containment';
-import type { Exhibit, S3Location } from '../domain/evidence';
+import type { Exhibit, MemoryAttempt, S3Location } from '../domain/evidence';
 import type { ExaminationResult } from '../domain/examination';
 import type { InstanceFacts } from '../domain/instance-facts';
 import type { CaseOutcome, CaseRecord } from '../domain/outcome';
@@ -122,6 +122,8 @@ export interface StartedCommand {
 }
 
 export interface MemoryCapture extends StartedCommand {
+  /** 1, 2, 3 … in the case. */
+  attempt: number;
   upload: {
     bucket: string;
     key: string;
@@ -130,7 +132,10 @@ export interface MemoryCapture extends StartedCommand {
     partSizeBytes: number;
     partCount: number;
   };
-  tool: { name: string; version: string; sha256: string };
+  /** Its rung of the ladder. */
+  tool: string;
+  /** One of these: of a kernel module there is one for each kernel release, and the instance knows which it needs. */
+  tools: { name: string; version: string; sha256: string }[];
 }
 
 /** What the document on the suspect reports when it is done. */
@@ -138,18 +143,31 @@ export interface MemoryCaptureReport {
   sha256: string;
   sizeBytes: number;
   parts: number;
+  tool: { name: string; version: string; sha256: string };
+  /** What the acquisition changed on the suspect: a kernel module that came (and went), `/proc/sys/kernel/tainted`. */
+  module: 'none' | 'unloaded' | 'left-loaded';
+  taintBefore: number | null;
+  taintAfter: number | null;
+  /** What the kernel says of itself, as it was uploaded; or why it was not. */
+  kernelFacts: { sha256: string; sizeBytes: number } | { reason: string };
 }
 
 export interface MemoryActivities {
   /**
    * Opens a multipart upload into the staging bucket, publishes the manifest of pre-signed part URLs and sends the
-   * document. Fails with `AgentUnavailable` (final) when the instance cannot be commanded, `UnsupportedPlatform` (final)
+   * document with the next tool of the configured ladder. `attempts` are those that failed; `null` when no tool is left.
+   * Fails with `AgentUnavailable` (final) when the instance cannot be commanded, `UnsupportedPlatform` (final)
    * when there is no document for it.
    */
-  startMemoryCapture(input: { caseId: string; facts: InstanceFacts; deadlineSeconds: number }): Promise<MemoryCapture>;
+  startMemoryCapture(input: {
+    caseId: string;
+    facts: InstanceFacts;
+    attempts: MemoryAttempt[];
+    deadlineSeconds: number;
+  }): Promise<MemoryCapture | null>;
   /**
    * Follows the command (heartbeats bytes uploaded, renews part URLs) to its end.
-   * Fails with `CommandFailed` or `CommandTimedOut` (final) with the document's last words.
+   * Fails with `ToolRefused`, `CommandFailed` or `CommandTimedOut` (final) with the document's last words.
    */
   awaitMemoryCapture(input: {
     caseId: string;
@@ -157,18 +175,26 @@ export interface MemoryActivities {
     capture: MemoryCapture;
   }): Promise<MemoryCaptureReport>;
   /**
-   * Completes the upload, re-reads and re-hashes it, checks that it is a memory image (header walk, kernel banner) and
-   * copies it write-once into the evidence bucket. Fails with `EvidenceMismatch` or `EvidenceUnusable` (final).
+   * Completes the upload, re-reads and re-hashes it, checks that it is a memory image of this kernel (header walk against
+   * /proc/iomem, kernel banner against /proc/version) and copies it write-once into the evidence bucket, with what the
+   * kernel says of itself beside it. An image that fails its checks is kept write-once too, as rejected.
+   * Fails with `EvidenceMismatch` or `EvidenceUnusable` (final); the details then hold its `location`.
    */
   sealMemoryImage(input: {
     caseId: string;
+    exhibitId: string;
     target: InstanceTarget;
     capture: MemoryCapture;
     report: MemoryCaptureReport;
     retentionDays: number;
   }): Promise<Exhibit>;
   /** After a failure or a cancellation: cancels the command and aborts the upload. Safe to call at any time. */
-  abandonMemoryCapture(input: { caseId: string; target: InstanceTarget; capture?: MemoryCapture }): Promise<void>;
+  abandonMemoryCapture(input: {
+    caseId: string;
+    target: InstanceTarget;
+    attempt: number;
+    capture?: MemoryCapture;
+  }): Promise<void>;
 }
 
 export interface ContainmentActivities {
@@ -223,7 +249,10 @@ export interface ExaminationActivities {
     volume?: EvidenceVolume;
     deadlineSeconds: number;
   }): Promise<StartedExamination>;
-  /** Follows the command to its end. Fails with `CommandFailed` / `CommandTimedOut` (final). */
+  /**
+   * Follows the command to its end. Fails with `CommandFailed` / `CommandTimedOut` (final), and with `ImageUnreadable`
+   * (final) when the tools can read nothing of a memory image.
+   */
   awaitExamination(input: { caseId: string; region: string; examination: StartedExamination }): Promise<void>;
   /** Verifies the staged outputs, copies them write-once into the evidence bucket and turns them into findings. */
   collectExamination(input: {
@@ -239,7 +268,7 @@ export interface ExaminationActivities {
 
 export interface RecordActivities {
   /** Writes the event and the head of the case (DynamoDB, one transaction) and tells people when the event says so (SNS). */
-  recordEvent(input: { record: CaseRecord; event: CaseEvent }): Promise<void>;
+  recordEvent(input: { record: CaseRecord; event: CustodyEntry }): Promise<void>;
   /** Renders the report and writes it, with the outcome as JSON beside it, write-once into the evidence bucket. */
   writeReport(input: {
     request: CaseRequest;

@@ -14,7 +14,8 @@ import { EmulatorClient } from '../lab/aws/emulator-client';
 import { type LabConfig, labConfig } from '../lab/config';
 import { type Lab, startLab } from '../lab/daemon';
 import type { LabDeployment } from '../lab/seed/deployment';
-import { launchSuspect, type Suspect, type VolumeEncryption } from '../lab/seed/suspect';
+import type { VolumeEncryption } from '../lab/seed/launch';
+import { launchSuspect, type Suspect } from '../lab/seed/suspect';
 import { streamProgress } from '../lab/setup/setup-progress';
 import { deployLab, temporalSearchAttributes, waitForAgent } from '../lab/up';
 import { startWorkerProcess, type WorkerProcess } from '../lab/worker-process';
@@ -65,8 +66,8 @@ export async function startBenchLab(durations: Durations): Promise<BenchLab> {
 async function withWorker(folder: string, config: LabConfig, lab: Lab, standIns: StandIns): Promise<BenchLab> {
   const { stateFolder } = config;
   const status = lab.status();
-  const { memoryImage: fixtureMemory, memoryTool } = standIns;
-  const deployment = await deployLab(config, status, { kind: 'fixture', fixtureMemory, memoryTool });
+  const { memoryImage: fixtureMemory, memoryTools } = standIns;
+  const deployment = await deployLab(config, status, { kind: 'fixture', fixtureMemory, memoryTools });
   let worker: WorkerProcess = await startWorkerProcess(stateFolder, deployment.environment);
   const connection = await Connection.connect({ address: status.temporal });
   const agentOnline = new Map<string, number>();

@@ -1,4 +1,4 @@
-import type { VolumeEncryption } from '../lab/seed/suspect';
+import type { VolumeEncryption } from '../lab/seed/launch';
 
 /** The keys of the volumes in turn: every second volume's key cannot be shared, so it is copied once more. */
 const ENCRYPTIONS: readonly VolumeEncryption[] = ['none', 'default-key', 'shared-customer-key', 'customer-key'];

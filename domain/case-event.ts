@@ -1,3 +1,4 @@
+import type { CustodyFacts } from './custody/facts';
 import type { Severity } from './finding';
 
 export const PHASES = ['triage', 'protection', 'acquisition', 'containment', 'examination', 'report'] as const;
@@ -9,6 +10,7 @@ export type CaseEventKind =
   | 'phase-started'
   | 'phase-ended'
   | 'exhibit-acquired'
+  | 'acquisition-attempt-failed'
   | 'evidence-missing'
   | 'consent-requested'
   | 'consent-reminder'
@@ -40,4 +42,4 @@ export interface CaseEvent {
 }
 
 /** An event as it happens; its number and time are given when it is written. */
-export type CaseEventDraft = Omit<CaseEvent, 'sequence' | 'at'>;
+export type CaseEventDraft = Omit<CaseEvent, 'sequence' | 'at'> & Partial<CustodyFacts>;

@@ -5,10 +5,11 @@ import type { CaseRequest } from './case-request';
 import { gravest } from './case-severity';
 import type { CheckpointName, Decision, RecordedDecision } from './checkpoint';
 import type { ContainmentResult, InterfaceOutcome } from './containment';
-import type { Exhibit, ExhibitKind, MissingEvidence } from './evidence';
+import type { Exhibit, ExhibitKind, MemoryAttempt, MissingEvidence } from './evidence';
 import type { ExaminationResult } from './examination';
 import type { Finding, Severity } from './finding';
 import type { InstanceFacts } from './instance-facts';
+import { attemptSentence } from './memory-tools';
 import type { CaseOutcome, PhaseRecord } from './outcome';
 
 /**
@@ -56,6 +57,7 @@ export function caseOpened(
 ): CaseEventDraft {
   return {
     kind: 'case-opened',
+    actor: { name: openedBy, knownBy: 'claimed' },
     message: `case ${caseId} opened by ${openedBy} on ${target.instanceId}: ${finding.title} (${finding.type})`,
     severity: finding.severity,
     data: { findingId: finding.id, requestedAction },
@@ -82,12 +84,27 @@ export function triageStory(facts: InstanceFacts, reasons: string[]): string {
   );
 }
 
-export function exhibitAcquired({ id, kind, source, sha256, sizeBytes }: Exhibit): CaseEventDraft {
+export function exhibitAcquired({ id, kind, source, sha256, sizeBytes, tool }: Exhibit): CaseEventDraft {
   return {
     kind: 'exhibit-acquired',
     phase: 'acquisition',
     message: `${kind} of ${source} acquired, SHA-256 ${sha256}`,
+    exhibit: { id, kind, source },
+    tool,
+    sha256,
     data: { exhibit: id, sha256, sizeBytes },
+    notify: false,
+  };
+}
+
+/** Told when the acquisition has ended: another attempt may have mended it by then. */
+export function memoryAttemptFailed(attempt: MemoryAttempt): CaseEventDraft {
+  const { number, tool, outcome, rejected } = attempt;
+  return {
+    kind: 'acquisition-attempt-failed',
+    phase: 'acquisition',
+    message: sentence(`memory acquisition, ${attemptSentence(attempt)}`),
+    data: { attempt: number, tool, outcome, ...(rejected && { rejected }) },
     notify: false,
   };
 }
@@ -98,6 +115,7 @@ export function evidenceMissing(item: MissingEvidence, isCancelled: boolean): Ca
     kind: 'evidence-missing',
     phase: 'acquisition',
     message: missingSentence(item),
+    exhibit: { id: item.id, kind: item.kind, source: item.source },
     data: { id: item.id },
     notify: !isCancelled,
   };
@@ -153,6 +171,8 @@ export function decisionTaken(decision: Decision, door: RecordedDecision['door']
   const reason = decision.reason === undefined ? '' : `: ${decision.reason}`;
   return {
     kind: 'decision-taken',
+    actor: { name: approver, knownBy: 'claimed' },
+    authority: { checkpoint, planHash },
     message: `${checkpoint} ${verdict === 'approve' ? 'approved' : 'rejected'} by ${approver} (${door})${reason}`,
     data: { checkpoint, verdict, approver, planHash },
     notify: true,

@@ -7,6 +7,22 @@ export interface S3Location {
   versionId?: string;
 }
 
+/** An attempt to acquire memory that came to no good image, as it is kept with the evidence. */
+export interface MemoryAttempt {
+  /** 1, 2, 3 … in the case. */
+  number: number;
+  tool: string;
+  /**
+   * - `tool-refused`: the tool could not run on the suspect, or ended with an error.
+   * - `image-rejected`: an image arrived and failed its checks; it is kept at `rejected`.
+   * - `image-unreadable`: the image passed them, and the examination could not read it; it is an exhibit of its own.
+   */
+  outcome: 'tool-refused' | 'image-rejected' | 'image-unreadable';
+  /** One plain sentence; may hold words of the suspect. */
+  reason: string;
+  rejected?: S3Location;
+}
+
 /** One acquired piece of evidence, as it lies in the forensics account. */
 export interface Exhibit {
   /** Unique in its case: `memory` or the source volume's id. */
@@ -24,6 +40,10 @@ export interface Exhibit {
   tool: { name: string; version: string; sha256?: string };
   /** Facts worth keeping with the exhibit, one sentence each (how the hash was compared, what was skipped). */
   notes: string[];
+  /** Kept with it, write-once too: of memory, what its kernel says of itself (symbols, modules, ranges). */
+  companions?: (Required<S3Location> & { sha256: string; sizeBytes: number })[];
+  /** Of memory: the attempts that came before it. */
+  attempts?: MemoryAttempt[];
 }
 
 /** Evidence that could not be had; recorded with the reason, never skipped in silence (RFC 3227). */
@@ -33,4 +53,6 @@ export interface MissingEvidence {
   source: string;
   /** One plain sentence: what failed, on which resource, what was left undone. */
   reason: string;
+  /** Of memory: what was tried. */
+  attempts?: MemoryAttempt[];
 }

@@ -5,7 +5,8 @@
  *
  *   forensics-manifest 1
  *   case i-0123456789abcdef0-20261122t073000z
- *   tool avml 0.21.0 <sha256> <GET url>
+ *   tool program avml 0.21.0 <sha256> <GET url>
+ *   tool kernel-module lime 1.9.1 <sha256> <GET url> 6.1.0-56-cloud-amd64
  *   part-size 33554432
  *   part 1 <PUT url>
  *   next <GET url>                               (where a manifest with fresh URLs will be)
@@ -14,13 +15,24 @@
  */
 export interface Manifest {
   caseId: string;
-  tool?: { name: string; version: string; sha256: string; url: string };
+  /** The first one that fits the instance's kernel is used; a program fits every kernel. */
+  tools?: ManifestTool[];
   /** Bytes of every part but the last. */
   partSize?: number;
   parts?: { number: number; url: string }[];
   next?: string;
   inputs?: { name: string; sha256: string; sizeBytes: number; url: string }[];
   outputs?: { name: string; url: string }[];
+}
+
+interface ManifestTool {
+  kind: 'program' | 'kernel-module';
+  name: string;
+  version: string;
+  sha256: string;
+  url: string;
+  /** As `uname -r` prints it; for a kernel module. */
+  kernelRelease?: string;
 }
 
 function line(...fields: (string | number)[]): string {
@@ -31,11 +43,12 @@ function line(...fields: (string | number)[]): string {
 }
 
 export function renderManifest(manifest: Manifest): string {
-  const { tool } = manifest;
   return [
     line('forensics-manifest', 1),
     line('case', manifest.caseId),
-    ...(tool ? [line('tool', tool.name, tool.version, tool.sha256, tool.url)] : []),
+    ...(manifest.tools ?? []).map(({ kind, name, version, sha256, url, kernelRelease }) =>
+      line('tool', kind, name, version, sha256, url, ...(kernelRelease === undefined ? [] : [kernelRelease])),
+    ),
     ...(manifest.partSize !== undefined ? [line('part-size', manifest.partSize)] : []),
     ...(manifest.parts ?? []).map((part) => line('part', part.number, part.url)),
     ...(manifest.next !== undefined ? [line('next', manifest.next)] : []),

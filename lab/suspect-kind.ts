@@ -2,8 +2,9 @@ import path from 'node:path';
 import { unpackFixture } from './disks/fixtures';
 import { dataDisk, makeDisk, missingDiskTools } from './disks/disk-images';
 import { ensureGuestParts, GuestPartsError } from './guest/guest-parts';
+import { guestMemoryTools } from './memory-tools/guest-memory-tools';
 import type { MemoryTool } from './seed/deployment';
-import type { SuspectVolume } from './seed/suspect';
+import type { LaunchVolume } from './seed/launch';
 import type { SetupProgress } from './setup/setup-progress';
 
 /** What the suspect of this lab is: a machine with memory of its own, or recorded evidence of such a machine. */
@@ -11,9 +12,11 @@ export interface SuspectParts {
   kind: 'guest' | 'fixture';
   /** Why it is not a guest. */
   note?: string;
-  memoryTool: MemoryTool;
+  memoryTools: MemoryTool[];
   /** Memory image that a `fixture` suspect gives away. */
   fixtureMemory?: string;
+  /** The disk that a `guest` boots. */
+  rootDisk?: string;
 }
 
 /**
@@ -24,11 +27,12 @@ export async function suspectParts(cacheFolder: string, progress: SetupProgress)
   const asked = process.env.LAB_SUSPECT ?? '';
   if (!['', 'guest', 'fixture'].includes(asked)) throw new Error(`LAB_SUSPECT="${asked}": give guest or fixture`);
   if (asked !== 'fixture') {
-    const step = progress.begin('Guest: kernel, user land, AVML', 60);
+    const step = progress.begin('Guest: kernel, root disk, AVML', 150);
     try {
       const parts = await ensureGuestParts(cacheFolder, undefined);
       step.done();
-      return { kind: 'guest', memoryTool: { name: 'avml', version: parts.avml.version, file: parts.avml.path } };
+      const { tools, note } = await guestMemoryTools(cacheFolder, parts);
+      return { kind: 'guest', rootDisk: parts.rootDisk, memoryTools: tools, ...(note !== undefined && { note }) };
     } catch (error) {
       if (asked === 'guest' || !(error instanceof GuestPartsError)) {
         step.failed();
@@ -48,15 +52,20 @@ async function fixtureParts(cacheFolder: string, note: string): Promise<SuspectP
     kind: 'fixture',
     note,
     fixtureMemory,
-    memoryTool: { name: 'fixture-memory', version: '1', file: path.join(__dirname, 'guest', 'fixture-memory-tool.sh') },
+    memoryTools: [
+      { name: 'fixture-memory', version: '1', file: path.join(__dirname, 'guest', 'fixture-memory-tool.sh') },
+    ],
   };
 }
 
-/** The demo's disks: a root volume with the planted intrusion, and two data volumes under other keys. */
-export async function suspectVolumes(cacheFolder: string): Promise<SuspectVolume[]> {
+/**
+ * The demo's disks: a root volume, and two data volumes under other keys. A guest boots its root volume, and the intrusion is
+ * planted on it when it runs; otherwise it is a disk with the intrusion on it.
+ */
+export async function suspectVolumes(cacheFolder: string, rootDisk?: string): Promise<LaunchVolume[]> {
   const folder = path.join(cacheFolder, 'disks');
-  const root = path.join(folder, 'root.img');
-  await makeDisk({ file: root, fileSystem: 'ext4', scenario: 'intrusion' });
+  const root = rootDisk ?? path.join(folder, 'root.img');
+  if (rootDisk === undefined) await makeDisk({ file: root, fileSystem: 'ext4', scenario: 'intrusion' });
   const data: string[] = [];
   for (const label of ['data', 'exports']) {
     const file = path.join(folder, `${label}.img`);

@@ -86,7 +86,7 @@ export async function deployLab(
     endpoints: { aws: status.aws, ssm: status.ssm },
     temporalAddress: status.temporal,
     stateFolder: config.stateFolder,
-    memoryTool: parts.memoryTool,
+    memoryTools: parts.memoryTools,
     ...(policy && { policy }),
   });
 }
@@ -103,7 +103,7 @@ async function startSuspect(
   try {
     const suspect = await launchSuspect(deployment.member, {
       kind: parts.kind,
-      volumes: await suspectVolumes(config.cacheFolder),
+      volumes: await suspectVolumes(config.cacheFolder, parts.rootDisk),
       stateFolder: config.stateFolder,
     });
     await waitForAgent(deployment.member, suspect.instanceId);

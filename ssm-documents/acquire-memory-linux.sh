@@ -3,12 +3,15 @@
 # Reads this instance's memory once and streams it into a multipart upload, part by part. Written for RFC 3227: nothing
 # of it touches the instance's disks, nothing is installed, no credentials are used; at most two parts lie in memory.
 # Works with GNU coreutils and with BusyBox. Given: MANIFEST_URL, CASE_ID.
+#include lib/kernel.sh
 
 WORK=''
 UPLOAD='' # the process that uploads a part
+TOOL_KIND='' TOOL_NAME='' TOOL_VERSION='' TOOL_SHA256='' TOOL_URL=''
 
 clean_up() {
   end_descendants $$
+  unload_module
   if [[ -n $WORK ]]; then rm -rf "$WORK"; fi
 }
 trap clean_up EXIT
@@ -43,10 +46,35 @@ check_space() {
     fail no-space "The tmpfs has $available KiB left, which is less than two parts of $PART_SIZE bytes."
 }
 
+# choose_tool: the first one of the manifest that fits this kernel.
+choose_tool() {
+  local tool release running
+  running=$(uname -r)
+  for tool in ${MANIFEST_TOOLS[@]+"${MANIFEST_TOOLS[@]}"}; do
+    read -r TOOL_KIND TOOL_NAME TOOL_VERSION TOOL_SHA256 TOOL_URL release <<<"$tool"
+    case $TOOL_KIND in
+      program) return ;;
+      kernel-module) [[ $release != "$running" ]] || return 0 ;;
+    esac
+  done
+  [[ -n $TOOL_NAME ]] || fail bad-manifest 'The manifest names no tool.'
+  fail no-tool-for-kernel "There is no $TOOL_NAME for kernel $running."
+}
+
+# A module gives the memory away while it is being loaded. `timeout=0`: LiME pads the rest of a range with zeros once a page
+# takes longer than that, and here a page waits for the upload of those before it.
+start_tool() {
+  if [[ $TOOL_KIND == kernel-module ]]; then
+    load_module "$WORK/tool" "path=$WORK/stream" format=lime timeout=0
+  else
+    exec "$WORK/tool" acquire "$WORK/stream"
+  fi
+}
+
 # Runs the tool and holds the stream's writing end until it has ended: its end is the stream's end, even if it never opens it.
 run_tool() {
   local tool code=0
-  "$WORK/tool" acquire "$WORK/stream" >"$WORK/tool.log" 2>&1 4>&- &
+  start_tool >"$WORK/tool.log" 2>&1 4>&- &
   tool=$!
   wait "$tool" || code=$?
   exit "$code"
@@ -133,33 +161,67 @@ boot_time() {
   printf null
 }
 
+# Why the tool ended badly: a kernel's refusal of a module is a reason of its own.
+tool_failed() {
+  local words
+  words="$TOOL_NAME $TOOL_VERSION ended with status $1: $(tail -n 1 "$WORK/tool.log")"
+  if [[ $TOOL_KIND == kernel-module ]]; then
+    fail module-refused "$words ($(module_rules))"
+  fi
+  fail tool-failed "$words"
+}
+
+# Beside the image and after it: what the kernel says of itself. Never costs the image.
+collect_kernel_facts() {
+  local archive=$WORK/kernel-facts.tar.gz reason
+  rm -f "$WORK"/part.* "$WORK/tool"
+  if [[ -z ${OUTPUT_URLS[kernel-facts.tar.gz]:-} ]]; then
+    reason='The manifest has no place for them.'
+  elif ! reason=$(pack_kernel_facts "$WORK/kernel" "$archive" 2>&1); then
+    reason="They could not be packed: $reason"
+  elif ! upload_as_planned "$archive" "$WORK/manifest" output kernel-facts.tar.gz; then
+    reason='They could not be uploaded.'
+  else
+    printf '{"sha256":"%s","sizeBytes":%d}' "$(sha256_of "$archive")" "$(size_of "$archive")"
+    return
+  fi
+  printf '{"reason":%s}' "$(json_string "$reason")"
+}
+
 acquire_memory() {
-  local offset code digest
+  local offset code digest taint facts tool
   require_programs curl dd sha256sum mktemp mkfifo tee wc date df tail stat uname mv
   make_working_folder
   fetch_manifest "$WORK/manifest"
   offset=$(clock_offset "$WORK/manifest")
-  [[ $PART_SIZE =~ ^[1-9][0-9]{0,10}$ && -n $TOOL_URL ]] || fail bad-manifest 'The manifest names no tool or no size of parts.'
+  [[ $PART_SIZE =~ ^[1-9][0-9]{0,10}$ ]] || fail bad-manifest 'The manifest names no size of parts.'
+  choose_tool
   check_space
+  taint=$(kernel_taint)
 
   download "$TOOL_URL" "$WORK/tool" || fail tool-unreachable "The tool $TOOL_NAME $TOOL_VERSION could not be fetched."
   [[ $(sha256_of "$WORK/tool") == "$TOOL_SHA256" ]] ||
     fail wrong-tool "The tool $TOOL_NAME $TOOL_VERSION has another SHA-256 than the manifest says; it was not run."
   chmod 700 "$WORK/tool"
+  if [[ $TOOL_KIND == kernel-module ]]; then prepare_module "$TOOL_NAME"; fi
 
   follow_manifests "$WORK/manifest" "$MANIFEST_INTERVAL" </dev/null >/dev/null 2>&1 &
   start_reading
   upload_stream
   code=0
   wait "$TOOL_PROCESS" || code=$?
-  [[ $code == 0 ]] ||
-    fail tool-failed "$TOOL_NAME $TOOL_VERSION ended with status $code: $(tail -n 1 "$WORK/tool.log")"
+  [[ $code == 0 ]] || tool_failed "$code"
   wait "$TEE_PROCESS" || fail stream-broken 'The image was not read to its end.'
   wait "$HASH_PROCESS" || fail hash-failed 'The SHA-256 of the image could not be computed.'
   ((BYTES > 0)) || fail empty-image "$TOOL_NAME $TOOL_VERSION ended well, but wrote nothing."
   read -r digest _ <"$WORK/digest"
-  printf 'FORENSICS-RESULT {"sha256":"%s","sizeBytes":%d,"parts":%d,"clockOffset":%s,"kernel":%s,"bootTime":%s}\n' \
+  unload_module
+  facts=$(collect_kernel_facts) || facts='{"reason":"They could not be collected."}'
+  tool="{\"name\":$(json_string "$TOOL_NAME"),\"version\":$(json_string "$TOOL_VERSION"),\"sha256\":\"$TOOL_SHA256\"}"
+  printf 'FORENSICS-RESULT {"sha256":"%s","sizeBytes":%d,"parts":%d,"clockOffset":%s,"kernel":%s,"bootTime":%s,' \
     "$digest" "$BYTES" "$PARTS" "$offset" "$(json_string "$(uname -r)")" "$(boot_time)"
+  printf '"tool":%s,"module":"%s","taintBefore":%s,"taintAfter":%s,"kernelFacts":%s}\n' \
+    "$tool" "$MODULE_STATE" "$taint" "$(kernel_taint)" "$facts"
 }
 
 acquire_memory

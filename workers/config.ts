@@ -20,6 +20,16 @@ const checkpoint = z.strictObject({
   reminderSeconds: seconds.positive(),
   escalateAfterSeconds: seconds.positive(),
 });
+const publishedTool = { name: text, version: text, key: text, sha256 };
+const memoryTool = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('program'), ...publishedTool }),
+  z.strictObject({
+    kind: z.literal('kernel-module'),
+    ...publishedTool,
+    name: z.string().regex(/^[A-Za-z0-9_]+$/, 'must be the name of the kernel module, e.g. lime'),
+    kernelRelease: text,
+  }),
+]);
 const policy = z
   .strictObject({
     acquisitionTag: text,
@@ -43,7 +53,7 @@ const schema: z.ZodType<ForensicsConfig> = z.strictObject({
   caseTable: text,
   topicArn: z.string().startsWith('arn:'),
   documents: z.strictObject({ acquireMemoryLinux: document, examineMemory: document, examineDisk: document }),
-  memoryTool: z.strictObject({ name: text, version: text, key: text, sha256 }),
+  memoryTools: z.array(memoryTool).min(1, 'name at least one acquisition tool'),
   forensicInstance: z.strictObject({
     imageId: text,
     instanceTypes: z.array(text).min(1),

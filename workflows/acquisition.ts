@@ -1,7 +1,7 @@
 import { executeChild } from '@temporalio/workflow';
 import type { CreatedSnapshot } from '../activities/types';
-import { beingAcquired } from '../domain/case-story';
-import type { Exhibit, MissingEvidence } from '../domain/evidence';
+import { beingAcquired, memoryAttemptFailed } from '../domain/case-story';
+import type { Exhibit, MemoryAttempt, MissingEvidence } from '../domain/evidence';
 import type { InstanceFacts, VolumeFacts } from '../domain/instance-facts';
 import type { PolicyDecision } from '../domain/policy';
 import { mutation } from './activity-options';
@@ -9,7 +9,7 @@ import type { Finished } from './clean-up';
 import { diskWorkflowId, memoryWorkflowId } from './contract/workflow-ids';
 import { diskAcquisition } from './disk-acquisition';
 import { reasonOf } from './failure-reason';
-import { memoryAcquisition } from './memory-acquisition';
+import { attemptsOf, memoryAcquisition } from './memory-acquisition';
 import type { RunningCase } from './running-case';
 
 /** A cancelled case cancels its children and waits for their clean-up; the default (terminate) would leave things behind. */
@@ -27,16 +27,39 @@ export function acquireEvidence(
   facts: InstanceFacts,
   decision: PolicyDecision,
 ): { memory: ArrivingExhibit; all: ArrivingExhibit[] } {
-  const memory = decision.acquireMemory ? acquireMemory(record, facts, decision) : Promise.resolve(undefined);
+  const memory = decision.acquireMemory ? acquireMemory(record, facts, decision, 'memory') : Promise.resolve(undefined);
   const disks = decision.acquireDisks ? acquireDisks(record, facts, decision) : [];
   const all = [...(decision.acquireMemory ? [memory] : []), ...disks];
   return { memory, all };
 }
 
-function acquireMemory(record: RunningCase, facts: InstanceFacts, decision: PolicyDecision): ArrivingExhibit {
+/** The image that could not be examined stays an exhibit; the next tool of the ladder takes another one. */
+export function acquireMemoryAgain(
+  record: RunningCase,
+  facts: InstanceFacts,
+  decision: PolicyDecision,
+  unreadable: Exhibit,
+  reason: string,
+): ArrivingExhibit {
+  const before = unreadable.attempts ?? [];
+  const { name: tool } = unreadable.tool;
+  const attempt: MemoryAttempt = { number: before.length + 1, tool, outcome: 'image-unreadable', reason };
+  record.tell(memoryAttemptFailed(attempt));
+  return acquireMemory(record, facts, decision, 'memory-2', [...before, attempt]);
+}
+
+function acquireMemory(
+  record: RunningCase,
+  facts: InstanceFacts,
+  decision: PolicyDecision,
+  exhibitId: string,
+  before: MemoryAttempt[] = [],
+): ArrivingExhibit {
   const { instanceId } = facts.target;
-  const workflowId = memoryWorkflowId(record.caseId);
-  return arrival(record, { id: 'memory', kind: 'memory', source: instanceId }, () => {
+  const workflowId = memoryWorkflowId(record.caseId, exhibitId);
+  const tell = (attempts: MemoryAttempt[] = []): void =>
+    attempts.slice(before.length).forEach((attempt) => record.tell(memoryAttemptFailed(attempt)));
+  return arrival(record, { id: exhibitId, kind: 'memory', source: instanceId }, async () => {
     const child = executeChild(memoryAcquisition, {
       ...CHILD_ENDS_WITH_CASE,
       workflowId,
@@ -44,13 +67,23 @@ function acquireMemory(record: RunningCase, facts: InstanceFacts, decision: Poli
       args: [
         {
           caseId: record.caseId,
+          exhibitId,
           facts,
+          attempts: before,
           deadlineSeconds: decision.deadlines.memory,
           retentionDays: decision.retentionDays,
         },
       ],
     });
-    return record.whileShowing(beingAcquired('memory', instanceId), { title: 'memory acquisition', workflowId }, child);
+    const sentence = beingAcquired('memory', instanceId);
+    try {
+      const acquired = await record.whileShowing(sentence, { title: 'memory acquisition', workflowId }, child);
+      tell(acquired.result.attempts);
+      return acquired;
+    } catch (error) {
+      tell(attemptsOf(error));
+      throw error;
+    }
   });
 }
 
@@ -120,9 +153,13 @@ async function arrival(
   wanted: Omit<MissingEvidence, 'reason'>,
   work: () => Promise<Finished<Exhibit> | string>,
 ): ArrivingExhibit {
-  const acquired = await work().catch(reasonOf);
+  let attempts: MemoryAttempt[] = [];
+  const acquired = await work().catch((error: unknown) => {
+    attempts = attemptsOf(error);
+    return reasonOf(error);
+  });
   if (typeof acquired === 'string') {
-    record.isMissing({ ...wanted, reason: acquired });
+    record.isMissing({ ...wanted, reason: acquired, ...(attempts.length > 0 && { attempts }) });
     return undefined;
   }
   record.acquired(acquired.result, acquired.leftUndone);

@@ -1,5 +1,8 @@
 import { CancellationScope, log } from '@temporalio/workflow';
-import type { CaseEvent, CaseEventDraft } from '../domain/case-event';
+import type { CaseEventDraft } from '../domain/case-event';
+import { appendEntry, type ChainHead, emptyChain, headOf } from '../domain/custody/chain';
+import type { CustodyEntry } from '../domain/custody/entry';
+import type { CustodyFacts } from '../domain/custody/facts';
 import { sentence } from '../domain/case-limits';
 import type { CaseRecord } from '../domain/outcome';
 import { quick } from './activity-options';
@@ -10,24 +13,34 @@ const PATIENCE = '10m';
 /** Characters: what triage read and decided fits, and an event stays far from the limits of a table's item and of a message. */
 const LONGEST_MESSAGE = 4_000;
 
+/** Of what nobody decided: the case does it by itself. */
+const BY_ITSELF: CustodyFacts['actor'] = { name: 'ec2-forensics', knownBy: 'service' };
+
 /**
  * Writes the events of a case beside its work, never before it: the case's table shall not delay evidence, and an event
  * that cannot be written never stops the case. Cancelling the case does not stop the writing. Events may arrive in any
- * order; their numbers tell it.
+ * order; their numbers tell it, and a chain of hashes that none was altered, added or taken out: they are the custody log.
  */
 export class CaseEvents {
-  private sequence = 0;
+  private end: ChainHead;
   private readonly beingWritten = new Set<Promise<void>>();
   private readonly lost: number[] = [];
 
+  constructor(caseId: string) {
+    this.end = emptyChain(caseId);
+  }
+
+  /** The last entry of the custody log. */
+  get custody(): ChainHead {
+    return this.end;
+  }
+
   /** `head` is how the case stands at this event. */
   add(event: CaseEventDraft, head: CaseRecord): void {
-    this.sequence += 1;
-    const writing = this.write(
-      { ...event, message: sentence(event.message, LONGEST_MESSAGE), sequence: this.sequence, at: head.updatedAt },
-      head,
-    );
-    this.beingWritten.add(writing);
+    const message = sentence(event.message, LONGEST_MESSAGE);
+    const entry = appendEntry(this.end, { actor: BY_ITSELF, ...event, message, at: head.updatedAt });
+    this.end = headOf(entry);
+    this.beingWritten.add(this.write(entry, head));
   }
 
   /** Resolves when nothing is left to write, also of what came in meanwhile. */
@@ -47,7 +60,7 @@ export class CaseEvents {
     ];
   }
 
-  private async write(event: CaseEvent, record: CaseRecord): Promise<void> {
+  private async write(event: CustodyEntry, record: CaseRecord): Promise<void> {
     const step = quick(`Event ${event.sequence}: ${event.kind}`, { scheduleToCloseTimeout: PATIENCE });
     try {
       await CancellationScope.nonCancellable(() => step.recordEvent({ record, event }));

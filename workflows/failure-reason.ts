@@ -16,6 +16,14 @@ function chainOf(error: Error): Error[] {
   return chain;
 }
 
+/** What an activity or a child said, the outermost first; of one of these types when they are given. */
+export function failureOf(error: unknown, types?: readonly FailureType[]): ApplicationFailure | undefined {
+  if (!(error instanceof Error)) return undefined;
+  return chainOf(error).find(
+    (link) => link instanceof ApplicationFailure && (types === undefined || types.some((type) => type === link.type)),
+  ) as ApplicationFailure | undefined;
+}
+
 /** Why a step failed, as one sentence for a responder: what an activity said, or that it did not end within its time. */
 export function reasonOf(error: unknown): string {
   // A defect of ours (TypeError and the like) is no reason: it fails the workflow task, and the case goes on once it is mended.

@@ -8,7 +8,7 @@ import type { Exhibit } from '../domain/evidence';
 import type { InstanceFacts } from '../domain/instance-facts';
 import type { CaseOutcome } from '../domain/outcome';
 import type { PolicyDecision } from '../domain/policy';
-import { acquireEvidence, CHILD_ENDS_WITH_CASE, type ArrivingExhibit } from './acquisition';
+import { acquireEvidence, acquireMemoryAgain, CHILD_ENDS_WITH_CASE, type ArrivingExhibit } from './acquisition';
 import { mutation, quick } from './activity-options';
 import { handleMessages } from './case-messages';
 import { together } from './clean-up';
@@ -17,10 +17,12 @@ import { containInItsTime } from './containment';
 import type { FailureType } from './contract/failures';
 import { examinationWorkflowId } from './contract/workflow-ids';
 import { examination } from './examination';
-import { reasonOf } from './failure-reason';
+import { failureOf, reasonOf } from './failure-reason';
 import { RunningCase } from './running-case';
 
 const INVALID_REQUEST: FailureType = 'InvalidRequest';
+/** The examination's first look found that nothing can be read of a memory image. */
+const UNREADABLE: FailureType = 'ImageUnreadable';
 /** Evidence that a case which never came to its policy decision is kept for, e.g. its report. */
 const RETENTION_WITHOUT_POLICY_DAYS = 90;
 
@@ -76,7 +78,7 @@ async function investigate(record: RunningCase, facts: InstanceFacts, decision: 
 
   record.startPhase('acquisition');
   const evidence = acquireEvidence(record, facts, decision);
-  const examined = evidence.all.map((arriving) => examineOnceThere(record, arriving, decision));
+  const examined = evidence.all.map((arriving) => examineOnceThere(record, facts, arriving, decision));
   await together(
     containInItsTime(record, facts, decision, evidence),
     endOfAcquisition(record, evidence.all),
@@ -123,6 +125,7 @@ async function protect(record: RunningCase, facts: InstanceFacts): Promise<void>
 /** Examines one exhibit as soon as it is there, whatever the others still do. */
 async function examineOnceThere(
   record: RunningCase,
+  facts: InstanceFacts,
   arriving: ArrivingExhibit,
   decision: PolicyDecision,
 ): Promise<Exhibit | undefined> {
@@ -154,8 +157,12 @@ async function examineOnceThere(
     record.examined(result, leftUndone);
     return result.outcome === 'failed' ? undefined : exhibit;
   } catch (error) {
-    record.examined({ exhibit: id, kind, outcome: 'failed', reason: reasonOf(error), findings: [], tools: [] }, []);
-    return undefined;
+    const reason = reasonOf(error);
+    record.examined({ exhibit: id, kind, outcome: 'failed', reason, findings: [], tools: [] }, []);
+    // Once only: the second image has an unreadable one before it.
+    const isFirst = !exhibit.attempts?.some((attempt) => attempt.outcome === 'image-unreadable');
+    if (kind !== 'memory' || !isFirst || !failureOf(error, [UNREADABLE])) return undefined;
+    return examineOnceThere(record, facts, acquireMemoryAgain(record, facts, decision, exhibit, reason), decision);
   }
 }
 

@@ -33,7 +33,7 @@ const now = (): string => new Date(Date.now()).toISOString();
  */
 export class RunningCase {
   private readonly ledger: CaseLedger;
-  private readonly events = new CaseEvents();
+  private readonly events: CaseEvents;
   private readonly attributes = new CaseSearchAttributes();
   private readonly children: CaseChild[] = [];
   private refusals = 0;
@@ -42,6 +42,7 @@ export class RunningCase {
     const { workflowId, runId, startTime } = workflowInfo();
     const caseId = caseIdOf(request.target, startTime);
     this.ledger = new CaseLedger(request, { caseId, workflowId, runId, openedAt: now() });
+    this.events = new CaseEvents(caseId);
   }
 
   get caseId(): string {

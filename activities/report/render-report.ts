@@ -3,6 +3,7 @@ import { type ContainmentPlan, planHash } from '../../domain/containment';
 import type { Exhibit } from '../../domain/evidence';
 import { SEVERITIES } from '../../domain/finding';
 import type { InstanceFacts } from '../../domain/instance-facts';
+import { attemptSentence } from '../../domain/memory-tools';
 import type { CaseOutcome } from '../../domain/outcome';
 import { type Html, html } from './html';
 import { findingsPlot, phasesPlot } from './timeline-plot';
@@ -200,6 +201,11 @@ function exhibitCard(exhibit: Exhibit): Html {
     's3' in location
       ? `s3://${location.s3.bucket}/${location.s3.key}, version ${location.s3.versionId ?? 'none'}`
       : `${location.snapshotId} in account ${location.accountId}, ${location.region}, under ${location.keyArn}`;
+  const beside = (exhibit.companions ?? []).map(
+    ({ bucket, key, versionId, sha256 }) =>
+      `kept with it: s3://${bucket}/${key}, version ${versionId}, SHA-256 ${sha256}`,
+  );
+  const before = (exhibit.attempts ?? []).map((attempt) => `before it, ${attemptSentence(attempt)}`);
   return html`<h3>${exhibit.kind}: ${exhibit.id}</h3>${definitions([
     ['SHA-256', exhibit.sha256],
     ['Size', `${exhibit.sizeBytes.toLocaleString('en')} bytes`],
@@ -209,7 +215,7 @@ function exhibitCard(exhibit: Exhibit): Html {
       'Tool',
       `${exhibit.tool.name} ${exhibit.tool.version}${exhibit.tool.sha256 ? `, SHA-256 ${exhibit.tool.sha256}` : ''}`,
     ],
-  ])}<div class="notes">${list(exhibit.notes)}</div>`;
+  ])}<div class="notes">${list([...exhibit.notes, ...beside, ...before])}</div>`;
 }
 
 /** A time as people read it: `2026-02-17 02:13:05`, UTC. What is no time is shown as it is. */

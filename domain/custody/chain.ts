@@ -38,9 +38,16 @@ export function canonicalBytes(value: unknown): Uint8Array {
 /** SHA-256 (hexadecimal) of a value's canonical form. @throws TypeError as canonicalBytes does */
 export const canonicalHash = (value: unknown): string => bytesToHex(sha256(canonicalBytes(value)));
 
+/** The same value with every half of a surrogate pair replaced by U+FFFD: words of a suspect may hold anything. */
+export function wellFormed<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value), (_key, one: unknown) =>
+    typeof one === 'string' ? one.replace(/\p{Surrogate}/gu, '\ufffd') : one,
+  ) as T;
+}
+
 /** The entry that follows `head`. Pure: writing it only if nobody else has written that number is the store's part. */
 export function appendEntry(head: ChainHead, draft: CustodyDraft): CustodyEntry {
-  const entry = { ...draft, caseId: head.caseId, sequence: head.sequence + 1, previous: head.hash };
+  const entry = { ...wellFormed(draft), caseId: head.caseId, sequence: head.sequence + 1, previous: head.hash };
   return { ...entry, hash: canonicalHash(entry) };
 }
 

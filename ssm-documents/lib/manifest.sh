@@ -11,19 +11,19 @@ declare -A OUTPUT_URLS=()
 PART_URLS=()
 NEXT_MANIFEST=''
 PART_SIZE=''
-TOOL_NAME='' TOOL_VERSION='' TOOL_SHA256='' TOOL_URL=''
+MANIFEST_TOOLS=() # of the manifest that was read last: "KIND NAME VERSION SHA256 URL [KERNEL_RELEASE]"
 INPUT_SHA256='' INPUT_SIZE='' INPUT_URL=''
 
 # read_manifest FILE: sets the variables above; fails when the manifest is of another form or of another case.
 # shellcheck disable=SC2034 # each document reads the variables that it needs
 read_manifest() {
-  local keyword first second third fourth manifest_case='' form=''
-  NEXT_MANIFEST='' PART_URLS=()
-  while read -r keyword first second third fourth; do
+  local keyword first second third fourth rest manifest_case='' form=''
+  NEXT_MANIFEST='' PART_URLS=() MANIFEST_TOOLS=()
+  while read -r keyword first second third fourth rest; do
     case $keyword in
       forensics-manifest) form=$first ;;
       case) manifest_case=$first ;;
-      tool) TOOL_NAME=$first TOOL_VERSION=$second TOOL_SHA256=$third TOOL_URL=$fourth ;;
+      tool) MANIFEST_TOOLS+=("$first $second $third $fourth $rest") ;;
       part-size) PART_SIZE=$first ;;
       part) [[ $first =~ ^[1-9][0-9]{0,4}$ ]] && PART_URLS[first]=$second ;;
       next) NEXT_MANIFEST=$first ;;

@@ -6,7 +6,8 @@ import { QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { createCaseRecordActivities } from '../../activities/case-records';
 import { CASES_BY_ACCOUNT, caseTableDefinition } from '../../activities/case-table';
 import { notificationOf } from '../../activities/notification';
-import type { CaseEvent } from '../../domain/case-event';
+import { appendEntry, emptyChain } from '../../domain/custody/chain';
+import type { CustodyDraft, CustodyEntry } from '../../domain/custody/entry';
 import type { CaseRecord } from '../../domain/outcome';
 import { LAB_ACCOUNTS } from '../../lab/config';
 import { type ActivityLab, CASE_ID, failureOf, runActivity, startActivityLab } from './support';
@@ -43,20 +44,26 @@ function newRecord(): CaseRecord {
   };
 }
 
-const event = (sequence: number, more: Partial<CaseEvent> = {}): CaseEvent => ({
-  sequence,
-  kind: 'phase-started',
-  at: '2026-11-22T07:30:00.000Z',
-  message: 'triage began',
-  notify: false,
-  ...more,
-});
+const entry = (caseId: string, sequence: number, more: Partial<CustodyDraft> = {}): CustodyEntry =>
+  appendEntry(
+    { ...emptyChain(caseId), sequence: sequence - 1 },
+    {
+      kind: 'phase-started',
+      at: '2026-11-22T07:30:00.000Z',
+      message: 'triage began',
+      actor: { name: 'ec2-forensics', knownBy: 'service' },
+      notify: false,
+      ...more,
+    },
+  );
+type NumberedDraft = Partial<CustodyDraft> & { sequence: number };
+const event = (sequence: number, more: Partial<CustodyDraft> = {}): NumberedDraft => ({ sequence, ...more });
 
-const record = (head: CaseRecord, what: CaseEvent, attempt = 1) => {
+const record = (head: CaseRecord, { sequence, ...more }: NumberedDraft, attempt = 1) => {
   const activities = createCaseRecordActivities(lab);
   return runActivity(
-    (input: { record: CaseRecord; event: CaseEvent }) => activities.recordEvent(input),
-    { record: head, event: what },
+    (input: { record: CaseRecord; event: CustodyEntry }) => activities.recordEvent(input),
+    { record: head, event: entry(head.caseId, sequence, more) },
     { attempt },
   );
 };
@@ -98,10 +105,21 @@ describe('recordEvent', () => {
     expect(await published()).toEqual([]);
   });
 
-  it('event written twice: once in the table, the first one stays (AFO B8)', async () => {
+  it('event written twice: once in the table (AFO B8)', async () => {
     const head = newRecord();
     await record(head, event(1));
-    await record(head, event(1, { message: 'another text' }), 2);
+    await record(head, event(1), 2);
+    expect(await itemsOf(head.caseId)).toHaveLength(2);
+  });
+
+  it('two writers cannot fork the custody log: the second entry of a number is refused, the first one stays', async () => {
+    const head = newRecord();
+    await record(head, event(1));
+    expect(await failureOf(record(head, event(1, { message: 'another text' })))).toMatchObject({
+      type: 'CustodyForked',
+      nonRetryable: true,
+      message: expect.stringContaining('is another one already') as string,
+    });
     const items = await itemsOf(head.caseId);
     expect(items).toHaveLength(2);
     expect(items[1]).toMatchObject({ message: 'triage began' });
@@ -168,7 +186,7 @@ describe('recordEvent', () => {
 
 describe('notificationOf', () => {
   const head = { ...newRecord(), status: 'awaiting-consent' as const };
-  const consent = event(7, {
+  const consent = entry(head.caseId, 7, {
     kind: 'consent-escalated',
     message: 'isolation waits for consent since 07:30 – überfällig\nsecond line',
     data: { checkpoint: 'isolation', planHash: 'ab'.repeat(32) },
@@ -194,6 +212,10 @@ describe('notificationOf', () => {
     const { Subject } = notificationOf(head, { ...consent, message: `grün\t${'long '.repeat(50)}\nsecond line` });
     expect(Subject).toMatch(/^[\x20-\x7e]{1,100}$/);
     expect(Subject).toMatch(/^\[high\] i-0123456789abcdef0: gr n long/);
+  });
+
+  it('carries the end of the custody log, so that a log cut short shows', () => {
+    expect(notificationOf(head, consent).Message).toContain(`entry 7, ${consent.hash}`);
   });
 
   it('carries the attributes that subscribers filter and count by', () => {

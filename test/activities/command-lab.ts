@@ -12,6 +12,7 @@ import { CreateDocumentCommand, ModifyDocumentPermissionCommand, SSMClient } fro
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { AwsClients } from '../../activities/aws/clients';
 import type { ForensicsConfig, PublishedDocument } from '../../activities/config';
+import type { MemoryTool } from '../../domain/memory-tools';
 import { DEFAULT_POLICY } from '../../domain/policy';
 import { bundleAgent } from '../../lab/agent/bundle';
 import { LAB_ACCOUNTS, LAB_REGION } from '../../lab/config';
@@ -33,7 +34,7 @@ export interface CommandLab {
   /** Publishes a document in the forensics account and shares it with the member account. */
   publish(name: string, content: string): Promise<PublishedDocument>;
   /** Puts the acquisition tool into the tools bucket; `content` is run on "the suspect". */
-  putTool(content: string): Promise<ForensicsConfig['memoryTool']>;
+  putTool(content: string | Buffer, name?: string): Promise<MemoryTool>;
   /** An instance that runs in the API; its agent is another thing. */
   runInstance(account: 'member' | 'forensics'): Promise<string>;
   /** `env` is what documents find in their environment. */
@@ -104,11 +105,11 @@ export async function startCommandLab(): Promise<CommandLab> {
     };
   };
 
-  const putTool = async (content: string): Promise<ForensicsConfig['memoryTool']> => {
+  const putTool = async (content: string | Buffer, name = 'test-tool'): Promise<MemoryTool> => {
     const sha256 = createHash('sha256').update(content).digest('hex');
-    const key = `acquisition/test-tool-${sha256.slice(0, 8)}`;
+    const key = `acquisition/${name}-${sha256.slice(0, 8)}`;
     await aws.forensics.s3.send(new PutObjectCommand({ Bucket: config.buckets.tools, Key: key, Body: content }));
-    return { name: 'test-tool', version: '1.0', key, sha256 };
+    return { kind: 'program', name, version: '1.0', key, sha256 };
   };
 
   const runInstance = async (account: 'member' | 'forensics'): Promise<string> => {
@@ -140,11 +141,11 @@ export async function startCommandLab(): Promise<CommandLab> {
       },
     });
     agents.push(child);
-    for (let tries = 0; tries < 100; tries += 1) {
+    for (let tries = 0; tries < 600; tries += 1) {
       if (ssm.agents().some((agent) => agent.instanceId === instanceId)) return;
       await sleep(100);
     }
-    throw new Error(`the agent of ${instanceId} did not register within 10 seconds`);
+    throw new Error(`the agent of ${instanceId} did not register within a minute`);
   };
 
   return {
@@ -213,7 +214,7 @@ async function setUp(aws: EmulatedAws): Promise<ForensicsConfig> {
     caseTable: 'cases',
     topicArn: '',
     documents: { acquireMemoryLinux: nothing, examineMemory: nothing, examineDisk: nothing },
-    memoryTool: { name: 'none', version: '0', key: 'none', sha256: '' },
+    memoryTools: [],
     forensicInstance: { imageId: '', instanceTypes: ['m6i.large'], subnetId: '', securityGroupId: '' },
     memoryPartSizeBytes: 5 * MIB,
     polling: { minimumSeconds: 0.1, maximumSeconds: 1 },

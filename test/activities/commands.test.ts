@@ -149,7 +149,7 @@ describe('a command', () => {
     ['ends with its activity’s cancellation', { cancelRequested: true }, 'Cancelled'],
     ['goes on when only the worker shuts down', { workerShutdown: true }, 'InProgress'],
   ])('%s', async (_what, details, status) => {
-    const document = await publish('sleep 4');
+    const document = await publish('sleep 60');
     const command = await send(document);
     const { environment } = activityEnvironment();
     const run = () => followCommand({ ssm: member().ssm, command, result: shape });
@@ -158,12 +158,17 @@ describe('a command', () => {
       () => 'succeeded',
       (error: unknown) => (error as Error).name,
     );
-    await sleep(800);
+    const invoked = new GetCommandInvocationCommand({ CommandId: command.commandId, InstanceId: instanceId });
+    const state = async () => (await lab.runCommand('member').send(invoked)).Status!;
+    while ((await state()) === 'Pending') await sleep(50);
     environment.cancel('CANCELLED', new ActivityCancellationDetails(details));
     expect(await ended).toBe('CancelledFailure');
-    const invocation = await lab
-      .runCommand('member')
-      .send(new GetCommandInvocationCommand({ CommandId: command.commandId, InstanceId: instanceId }));
-    expect(invocation.Status).toBe(status);
+    // The agent needs a moment to end the script.
+    let last = await state();
+    for (let tries = 0; last === 'Cancelling' && tries < 600; tries += 1) {
+      await sleep(50);
+      last = await state();
+    }
+    expect(last).toBe(status);
   });
 });

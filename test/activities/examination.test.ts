@@ -361,6 +361,21 @@ describe('results that a hostile exhibit made', () => {
     await expect(collected(changes)).rejects.toMatchObject({ type, nonRetryable: true });
   });
 
+  it('an image of which nothing can be read is ImageUnreadable, so that another one may be taken', async () => {
+    const script = "echo 'FORENSICS-FAILURE unreadable-image Volatility finds no process 1.'\nexit 1";
+    const examineMemory = await lab.publish('Test-Unreadable', scriptDocument(script));
+    const config = { ...lab.config, documents: { ...lab.config.documents, examineMemory } };
+    const own = createExaminationActivities({ config, clients: lab.clients });
+    const exhibit = { ...(await memoryExhibit()), id: 'unreadable' };
+    const started = { caseId, region, exhibit, instance, deadlineSeconds: 60 };
+    const examination = await runActivity(own.startExamination, started);
+    await expect(runActivity(own.awaitExamination, { caseId, region, examination })).rejects.toMatchObject({
+      type: 'ImageUnreadable',
+      nonRetryable: true,
+      message: expect.stringContaining('no process 1'),
+    });
+  });
+
   it('a summary that is no JSON, or not the one that was announced, is refused', async () => {
     await expect(collect('{"form":', {})).rejects.toMatchObject({ type: 'EvidenceUnusable' });
     await expect(collect(summaryOf({}), {}, sha256('other'))).rejects.toMatchObject({ type: 'EvidenceMismatch' });

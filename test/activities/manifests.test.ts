@@ -51,7 +51,7 @@ const signers = (text: string): string[] => [
 
 it('URLs are signed with credentials that outlast the time for which a document may hold them', async () => {
   const { s3, made } = clientWithCredentials([HOUR / 6, 6 * HOUR]);
-  await publishPartsManifest(s3, 'first', { caseId, prefix: 'p', upload, firstPart: 1 });
+  await publishPartsManifest(s3, 'first', { caseId, prefix: 'p', upload, firstPart: 1, outputs: [] });
   expect(signers(objects.get('/staging/p/manifests/first.txt')!)).toEqual(['ID2']);
   const examination = { caseId, bucket: 'staging', prefix: 'p', outputs: ['summary.json'] };
   await publishExaminationManifest(s3, 'renewed', examination);
@@ -62,7 +62,7 @@ it('URLs are signed with credentials that outlast the time for which a document 
 
 it('credentials that live long enough are kept', async () => {
   const { s3, made } = clientWithCredentials([HOUR]);
-  await publishPartsManifest(s3, 'first', { caseId, prefix: 'p', upload, firstPart: 1 });
+  await publishPartsManifest(s3, 'first', { caseId, prefix: 'p', upload, firstPart: 1, outputs: [] });
   expect(made()).toBe(1);
   s3.destroy();
 });
@@ -73,10 +73,17 @@ it.each([
   [100, 100, 100],
 ])('a window of parts that begins at %d ends with the plan', async (firstPart, first, last) => {
   const { s3 } = clientWithCredentials([HOUR]);
-  await publishPartsManifest(s3, 'renewed', { caseId, prefix: 'p', upload, firstPart });
+  await publishPartsManifest(s3, 'renewed', {
+    caseId,
+    prefix: 'p',
+    upload,
+    firstPart,
+    outputs: ['kernel-facts.tar.gz'],
+  });
   const text = objects.get('/staging/p/manifests/renewed.txt')!;
   const numbers = [...text.matchAll(/^part (\d+) /gm)].map((match) => Number(match[1]));
   expect(numbers).toEqual(Array.from({ length: last - first + 1 }, (_, index) => first + index));
+  expect(text).toMatch(/^output kernel-facts\.tar\.gz \S+\/p\/kernel-facts\.tar\.gz\?\S+X-Amz-Expires=3600/m);
   expect(text).toMatch(/^next \S+\/p\/manifests\/renewed\.txt\?\S+X-Amz-Expires=3600/m);
   s3.destroy();
 });

@@ -1,8 +1,9 @@
-import { MemoryImageReader, type MemoryImageFacts } from '../../activities/memory-image';
+import { MemoryImageReader } from '../../activities/memory-image';
+import type { MemoryImageFacts } from '../../domain/memory-image';
 import { BANNER, limeRange, memoryImage, noise } from './memory-fixture';
 
-function read(image: Buffer, chunkBytes = image.length): MemoryImageFacts {
-  const reader = new MemoryImageReader();
+function read(image: Buffer, chunkBytes = image.length, expectedBanner?: string): MemoryImageFacts {
+  const reader = new MemoryImageReader(expectedBanner);
   for (let at = 0; at < image.length; at += chunkBytes) reader.update(image.subarray(at, at + chunkBytes));
   return reader.finish();
 }
@@ -11,7 +12,12 @@ describe('a LiME image', () => {
   const image = memoryImage(5_000);
 
   it.each([1, 7, 31, 32, 33, 1000, 4096, 1 << 20])('is sound when it is read in chunks of %i bytes', (chunkBytes) => {
-    expect(read(image, chunkBytes)).toEqual({ ranges: 3, memoryBytes: 15_000n, banner: BANNER });
+    expect(read(image, chunkBytes)).toEqual({
+      ranges: 3,
+      memoryBytes: 15_000n,
+      covered: [0x1000n, 0x1000000n, 0x100000000n].map((first) => ({ first, last: first + 4_999n })),
+      banner: BANNER,
+    });
   });
 
   it('that is cut short is not sound', () => {
@@ -59,5 +65,23 @@ describe('the kernel banner', () => {
     head.write('Linux ver', 591);
     tail.write('sion 6.1.0 ', 0);
     expect(read(Buffer.concat([limeRange(0n, head), limeRange(0x10000n, tail)])).problem).toMatch(/no kernel banner/);
+  });
+
+  it('is read across the header between two ranges that touch, where AVML begins a new one every 16 MiB', () => {
+    const [head, tail] = [noise(600, 'a'), noise(600, 'b')];
+    head.write(BANNER.slice(0, 40), 560);
+    tail.write(`${BANNER.slice(40)}\n`, 0);
+    const facts = read(Buffer.concat([limeRange(0n, head), limeRange(600n, tail)]), 100);
+    expect(facts).toMatchObject({ ranges: 2, banner: BANNER, covered: [{ first: 0n, last: 1199n }] });
+  });
+
+  it('is the running kernel’s, where that is known, whatever other kernels’ lie before it', () => {
+    const other = BANNER.replace('6.1.0-18', '6.1.0-17');
+    const bytes = noise(5_000, 'a');
+    bytes.write(`${other}\n`, 100);
+    bytes.write(`${BANNER}\n`, 3_000);
+    expect(read(limeRange(0n, bytes), 64, BANNER).banner).toBe(BANNER);
+    expect(read(limeRange(0n, bytes), 64).banner).toBe(other);
+    expect(read(limeRange(0n, bytes.subarray(0, 2_000)), 64, BANNER).banner).toBe(other);
   });
 });

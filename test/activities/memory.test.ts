@@ -10,14 +10,18 @@ import {
   ListObjectsV2Command,
 } from '@aws-sdk/client-s3';
 import { ListCommandsCommand } from '@aws-sdk/client-ssm';
+import type { ApplicationFailure } from '@temporalio/common';
 import { StopInstancesCommand } from '@aws-sdk/client-ec2';
 import { AwsClients } from '../../activities/aws/clients';
+import { readKernelFacts } from '../../activities/kernel-facts';
 import { MANIFEST_RENEWAL } from '../../activities/manifests';
 import { createMemoryActivities } from '../../activities/memory';
-import type { ForensicsConfig } from '../../activities/config';
 import type { MemoryActivities, MemoryCapture, MemoryCaptureReport } from '../../activities/types';
+import type { MemoryAttempt } from '../../domain/evidence';
 import type { InstanceFacts } from '../../domain/instance-facts';
+import type { MemoryTool } from '../../domain/memory-tools';
 import { LAB_ACCOUNTS, LAB_REGION } from '../../lab/config';
+import { fixtureSystem } from '../../lab/memory-tools/fixture-system';
 import { loadDocuments } from '../../ssm-documents/documents';
 import { activityEnvironment, type CommandLab, MIB, runActivity, startCommandLab } from './command-lab';
 import { startExpiringUrls } from './expiring-urls';
@@ -26,7 +30,7 @@ import { BANNER, memoryImage, noise, sha256 } from './memory-fixture';
 let lab: CommandLab;
 let instanceId: string;
 let image: Buffer;
-let goodTool: ForensicsConfig['memoryTool'];
+let goodTool: MemoryTool;
 
 /** Stands where AVML stands: writes a file to the stream that it is given. */
 const toolThatWrites = (file: string): string => `#!/bin/sh\n[ "$1" = acquire ] && exec cat '${file}' >"$2"\n`;
@@ -40,12 +44,18 @@ beforeAll(async () => {
   await writeFile(file, image);
   goodTool = await lab.putTool(toolThatWrites(file));
   instanceId = await lab.runInstance('member');
-  await lab.startAgent(instanceId, 'member', { FORENSICS_MANIFEST_INTERVAL: '1' });
+  await lab.startAgent(instanceId, 'member', {
+    FORENSICS_MANIFEST_INTERVAL: '1',
+    FORENSICS_SYSTEM_ROOT: await fixtureSystem(file),
+  });
 });
 afterAll(() => lab.stop());
 
-const activities = (memoryTool = goodTool): MemoryActivities =>
-  createMemoryActivities({ config: { ...lab.config, memoryTool }, clients: lab.clients });
+const activities = (...ladder: MemoryTool[]): MemoryActivities =>
+  createMemoryActivities({
+    config: { ...lab.config, memoryTools: ladder.length > 0 ? ladder : [goodTool] },
+    clients: lab.clients,
+  });
 
 function facts(changes: Partial<InstanceFacts> = {}): InstanceFacts {
   return {
@@ -70,8 +80,18 @@ function facts(changes: Partial<InstanceFacts> = {}): InstanceFacts {
 let cases = 0;
 const newCase = (): string => `${instanceId}-20261122t0730${String(cases++).padStart(2, '0')}z`;
 
-const start = (caseId: string, memory = activities(), attempt = 1, changes: Partial<InstanceFacts> = {}) =>
-  runActivity(memory.startMemoryCapture, { caseId, facts: facts(changes), deadlineSeconds: 60 }, attempt);
+async function start(
+  caseId: string,
+  memory = activities(),
+  attempt = 1,
+  changes: Partial<InstanceFacts> = {},
+  attempts: MemoryAttempt[] = [],
+): Promise<MemoryCapture> {
+  const input = { caseId, facts: facts(changes), attempts, deadlineSeconds: 60 };
+  const capture = await runActivity(memory.startMemoryCapture, input, attempt);
+  if (!capture) throw new Error('no tool is left');
+  return capture;
+}
 
 async function follow(caseId: string, capture: MemoryCapture, memory = activities()) {
   const { environment, heartbeats } = activityEnvironment();
@@ -83,7 +103,14 @@ async function follow(caseId: string, capture: MemoryCapture, memory = activitie
 
 function seal(caseId: string, capture: MemoryCapture, report: MemoryCaptureReport) {
   const { target } = facts();
-  return runActivity(activities().sealMemoryImage, { caseId, target, capture, report, retentionDays: 30 });
+  return runActivity(activities().sealMemoryImage, {
+    caseId,
+    exhibitId: 'memory',
+    target,
+    capture,
+    report,
+    retentionDays: 30,
+  });
 }
 
 const commandsOf = async (caseId: string) => {
@@ -115,14 +142,20 @@ describe('memory of a running instance', () => {
     const caseId = newCase();
     const capture = await start(caseId);
     const { report, heartbeats } = await follow(caseId, capture);
+    const { name, version } = goodTool;
     expect(report).toEqual({
       sha256: sha256(image),
       sizeBytes: image.length,
       parts: Math.ceil(image.length / 5 / MIB),
+      tool: { name, version, sha256: goodTool.sha256 },
+      module: 'none',
+      taintBefore: null,
+      taintAfter: null,
+      kernelFacts: { sha256: expect.any(String), sizeBytes: expect.any(Number) },
     });
 
     const exhibit = await seal(caseId, capture, report);
-    const key = `cases/${caseId}/memory/memory.lime`;
+    const key = `cases/${caseId}/memory/attempt-1/memory.lime`;
     expect(exhibit).toMatchObject({
       id: 'memory',
       kind: 'memory',
@@ -133,7 +166,15 @@ describe('memory of a running instance', () => {
       acquiredAt: capture.startedAt,
       tool: { name: 'test-tool', version: '1.0', sha256: goodTool.sha256 },
     });
-    expect(exhibit.notes.join('\n')).toContain(BANNER);
+    const notes = exhibit.notes.join('\n');
+    expect(notes).toContain(BANNER);
+    expect(notes).toContain('the banner is that of /proc/version');
+    expect(notes).toMatch(/System RAM \(100 %\)/);
+    expect(notes).toContain('no kernel module was loaded');
+    const [kernelFacts] = exhibit.companions!;
+    const archive = await bytesOf(lab.config.buckets.evidence, kernelFacts!.key);
+    expect(sha256(archive)).toBe(kernelFacts!.sha256);
+    expect(readKernelFacts(archive).version).toBe(`${BANNER}\n`);
     expect((await bytesOf(lab.config.buckets.evidence, key)).equals(image)).toBe(true);
     const { Retention } = await lab.aws.forensics.s3.send(
       new GetObjectRetentionCommand({ Bucket: lab.config.buckets.evidence, Key: key }),
@@ -146,13 +187,14 @@ describe('memory of a running instance', () => {
       new HeadObjectCommand({ Bucket: lab.config.buckets.evidence, Key: key }),
     );
     expect(head.SSEKMSKeyId).toBe(lab.config.evidenceKeyArn);
-    expect(await stagedKeys(caseId)).not.toContain(`${caseId}/memory/memory.lime`);
+    expect(await stagedKeys(caseId)).not.toContain(`${caseId}/memory/attempt-1/memory.lime`);
 
     // An attempt that runs again after success tells the same and makes no second version.
     expect(await seal(caseId, capture, report)).toEqual(exhibit);
     await runActivity(activities().abandonMemoryCapture, {
       caseId,
       target: facts().target,
+      attempt: 1,
       capture,
     });
     expect((await bytesOf(lab.config.buckets.evidence, key)).equals(image)).toBe(true);
@@ -182,7 +224,7 @@ describe('memory of a running instance', () => {
     expect(await commandsOf(caseId)).toHaveLength(1);
     expect(await openUploads(caseId)).toBeLessThanOrEqual(1);
     await follow(caseId, first);
-    await runActivity(activities().abandonMemoryCapture, { caseId, target: facts().target });
+    await runActivity(activities().abandonMemoryCapture, { caseId, target: facts().target, attempt: 1 });
     expect(await openUploads(caseId)).toBe(0);
   });
 
@@ -192,10 +234,10 @@ describe('memory of a running instance', () => {
     expect(capture.upload.partCount).toBe(Math.ceil((512 * 1.05 + 64) / 5));
     await follow(caseId, capture);
     const { staging } = lab.config.buckets;
-    const first = (await bytesOf(staging, `${caseId}/memory/manifests/first.txt`)).toString();
+    const first = (await bytesOf(staging, `${caseId}/memory/attempt-1/manifests/first.txt`)).toString();
     expect(first.match(/^part \d+ /gm)).toHaveLength(64);
-    expect(first.match(/^tool test-tool 1\.0 [0-9a-f]{64} http/gm)).toHaveLength(1);
-    expect(/^next (\S+)$/m.exec(first)?.[1]).toContain(`${caseId}/memory/manifests/renewed.txt`);
+    expect(first.match(/^tool program test-tool 1\.0 [0-9a-f]{64} http/gm)).toHaveLength(1);
+    expect(/^next (\S+)$/m.exec(first)?.[1]).toContain(`${caseId}/memory/attempt-1/manifests/renewed.txt`);
     expect(first).toMatch(/X-Amz-Expires=3600/);
     expect(first).not.toMatch(/checksum/i);
     const put = /^part 64 (\S+)$/m.exec(first)![1]!;
@@ -203,6 +245,7 @@ describe('memory of a running instance', () => {
     await runActivity(activities().abandonMemoryCapture, {
       caseId,
       target: facts().target,
+      attempt: 1,
       capture,
     });
     expect(await openUploads(caseId)).toBe(0);
@@ -214,7 +257,7 @@ describe('memory of a running instance', () => {
     const file = path.join(lab.folder, 'large.lime');
     await writeFile(file, large);
     const memory = createMemoryActivities({
-      config: { ...lab.config, memoryTool: await lab.putTool(toolThatWrites(file)) },
+      config: { ...lab.config, memoryTools: [await lab.putTool(toolThatWrites(file))] },
       clients: lab.clients,
       renewal: { ...MANIFEST_RENEWAL, parts: 2 },
     });
@@ -225,7 +268,7 @@ describe('memory of a running instance', () => {
     // The last window begins at or before the part that needed it: eight parts came from later manifests than the first.
     const { staging } = lab.config.buckets;
     const numbers = async (edition: string): Promise<number[]> => {
-      const text = (await bytesOf(staging, `${caseId}/memory/manifests/${edition}.txt`)).toString();
+      const text = (await bytesOf(staging, `${caseId}/memory/attempt-1/manifests/${edition}.txt`)).toString();
       return [...text.matchAll(/^part (\d+) /gm)].map((match) => Number(match[1]));
     };
     expect(await numbers('first')).toEqual([1, 2]);
@@ -245,16 +288,16 @@ describe('memory of a running instance', () => {
       const caseId = newCase();
       const file = path.join(lab.folder, 'memory.lime');
       const slow = `#!/bin/sh\n{ head -c ${5 * MIB}; sleep 8; head -c ${5 * MIB}; sleep 4; cat; } <'${file}' >"$2"\n`;
-      const memoryTool = await lab.putTool(slow);
+      const memoryTools = [await lab.putTool(slow)];
       const memory = createMemoryActivities({
-        config: { ...lab.config, memoryTool },
+        config: { ...lab.config, memoryTools },
         clients,
         renewal: { urlSeconds: 5, everyMs: 1_000, parts: 64 },
       });
       const capture = await start(caseId, memory);
       const { report } = await follow(caseId, capture, memory);
       expect(report).toMatchObject({ sha256: sha256(image), parts: 3 });
-      const first = await bytesOf(lab.config.buckets.staging, `${caseId}/memory/manifests/first.txt`);
+      const first = await bytesOf(lab.config.buckets.staging, `${caseId}/memory/attempt-1/manifests/first.txt`);
       const expired = /^part 3 (\S+)$/m.exec(first.toString())![1]!;
       expect((await fetch(expired, { method: 'PUT', body: 'late' })).status).toBe(403);
       expect(await seal(caseId, capture, report)).toMatchObject({ sha256: sha256(image) });
@@ -270,10 +313,10 @@ describe('memory of a running instance', () => {
     const capture = await start(caseId);
     const { report } = await follow(caseId, { ...capture, startedAt: '2026-11-22T07:00:00.000Z' });
     expect(report.sha256).toBe(sha256(image));
-    const renewed = await bytesOf(lab.config.buckets.staging, `${caseId}/memory/manifests/renewed.txt`);
+    const renewed = await bytesOf(lab.config.buckets.staging, `${caseId}/memory/attempt-1/manifests/renewed.txt`);
     expect(renewed.toString()).not.toMatch(/^tool /m);
     expect(renewed.toString()).toMatch(/^next \S+renewed\.txt/m);
-    await runActivity(activities().abandonMemoryCapture, { caseId, target: facts().target, capture });
+    await runActivity(activities().abandonMemoryCapture, { caseId, target: facts().target, attempt: 1, capture });
   });
 });
 
@@ -289,9 +332,9 @@ describe('a memory image that is not what it should be', () => {
       message: expect.stringContaining(wrong.sha256),
     });
     const { staging, evidence } = lab.config.buckets;
-    expect((await bytesOf(staging, `${caseId}/memory/memory.lime`)).equals(image)).toBe(true);
-    expect((await bytesOf(evidence, `cases/${caseId}/memory/rejected/memory.lime`)).equals(image)).toBe(true);
-    await expect(bytesOf(evidence, `cases/${caseId}/memory/memory.lime`)).rejects.toThrow();
+    expect((await bytesOf(staging, `${caseId}/memory/attempt-1/memory.lime`)).equals(image)).toBe(true);
+    expect((await bytesOf(evidence, `cases/${caseId}/memory/attempt-1/rejected/memory.lime`)).equals(image)).toBe(true);
+    await expect(bytesOf(evidence, `cases/${caseId}/memory/attempt-1/memory.lime`)).rejects.toThrow();
   });
 
   it('fails with EvidenceUnusable when it is no LiME image', async () => {
@@ -310,17 +353,89 @@ describe('a memory image that is not what it should be', () => {
 
   it('fails with EvidenceUnusable when nothing ever arrived', async () => {
     const caseId = newCase();
-    const upload = { bucket: lab.config.buckets.staging, key: `${caseId}/memory/memory.lime`, uploadId: 'gone' };
+    const upload = {
+      bucket: lab.config.buckets.staging,
+      key: `${caseId}/memory/attempt-1/memory.lime`,
+      uploadId: 'gone',
+    };
     const capture: MemoryCapture = {
       commandId: 'none',
       instanceId,
       document: { name: 'none', version: '1', sha256: '' },
       startedAt: '2026-11-22T07:30:00.000Z',
       upload: { ...upload, partSizeBytes: 5 * MIB, partCount: 1 },
-      tool: { name: 'test-tool', version: '1.0', sha256: goodTool.sha256 },
+      attempt: 1,
+      tool: 'test-tool',
+      tools: [goodTool],
     };
-    const report = { sha256: sha256('x'), sizeBytes: 1, parts: 1 };
+    const report: MemoryCaptureReport = {
+      sha256: sha256('x'),
+      sizeBytes: 1,
+      parts: 1,
+      tool: goodTool,
+      module: 'none',
+      taintBefore: 0,
+      taintAfter: 0,
+      kernelFacts: { reason: 'none' },
+    };
     await expect(seal(caseId, capture, report)).rejects.toMatchObject({ type: 'EvidenceUnusable' });
+  });
+});
+
+describe('an image of another kernel than the one that runs', () => {
+  it('is EvidenceUnusable, kept where the failure says, with what the kernel said of itself', async () => {
+    const caseId = newCase();
+    const file = path.join(lab.folder, 'other-kernel');
+    const other = Buffer.from(image.toString('latin1').replace('6.1.0-18', '6.1.0-17'), 'latin1');
+    await writeFile(file, other);
+    const memory = activities(await lab.putTool(toolThatWrites(file)));
+    const capture = await start(caseId, memory);
+    const { report } = await follow(caseId, capture, memory);
+    const failure = await seal(caseId, capture, report).catch((error: unknown) => error as ApplicationFailure);
+    expect(failure).toMatchObject({
+      type: 'EvidenceUnusable',
+      message: expect.stringContaining('running kernel’s banner (/proc/version) is not in it'),
+    });
+    const [{ location }] = (failure as ApplicationFailure).details as [{ location: { bucket: string; key: string } }];
+    expect((await bytesOf(location.bucket, location.key)).equals(other)).toBe(true);
+    const facts = `cases/${caseId}/memory/attempt-1/kernel-facts.tar.gz`;
+    expect(readKernelFacts(await bytesOf(location.bucket, facts)).version).toContain(BANNER);
+  });
+});
+
+describe('the ladder of tools', () => {
+  const failed = (tool: string): MemoryAttempt => ({ number: 1, tool, outcome: 'image-rejected', reason: 'broken' });
+
+  it('goes on with the next one, in a command and a place of its own', async () => {
+    const caseId = newCase();
+    const file = path.join(lab.folder, 'memory.lime');
+    const second = await lab.putTool(toolThatWrites(file), 'second-tool');
+    const memory = activities(goodTool, second);
+    await follow(caseId, await start(caseId, memory), memory);
+    const capture = await start(caseId, memory, 1, {}, [failed('test-tool')]);
+    expect(capture).toMatchObject({
+      attempt: 2,
+      tool: 'second-tool',
+      upload: { key: expect.stringMatching(/attempt-2/) },
+    });
+    const { report } = await follow(caseId, capture, memory);
+    const exhibit = await seal(caseId, capture, report);
+    expect(exhibit).toMatchObject({ tool: { name: 'second-tool' }, sha256: sha256(image) });
+    expect((await commandsOf(caseId)).map((command) => command.Comment).sort()).toEqual([
+      `${caseId}/acquire-memory/1`,
+      `${caseId}/acquire-memory/2`,
+    ]);
+    // What an attempt left behind is put away by its number: the other one's is not touched.
+    await runActivity(memory.abandonMemoryCapture, { caseId, target: facts().target, attempt: 1 });
+    expect(await openUploads(caseId)).toBe(0);
+  });
+
+  it('ends when nothing is left to try, and commands nothing then', async () => {
+    const caseId = newCase();
+    const attempts = [failed('test-tool'), { ...failed('test-tool'), number: 2 }];
+    const input = { caseId, facts: facts(), attempts, deadlineSeconds: 60 };
+    expect(await runActivity(activities().startMemoryCapture, input)).toBeNull();
+    expect(await commandsOf(caseId)).toEqual([]);
   });
 });
 
@@ -333,7 +448,7 @@ describe('memory that cannot be had', () => {
     const memory = activities(tool);
     const capture = await start(caseId, memory);
     const failure = await follow(caseId, capture, memory).catch((error: unknown) => error as Error);
-    expect(failure).toMatchObject({ type: 'CommandFailed', nonRetryable: true });
+    expect(failure).toMatchObject({ type: 'ToolRefused', nonRetryable: true });
     const { message } = failure as Error;
     expect(message).toMatch(/test-tool 1\.0 ended with status 7/);
     expect(message).not.toMatch(/http|Signature/);

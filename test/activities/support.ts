@@ -84,7 +84,7 @@ export async function startActivityLab(durations = { snapshotSeconds: 0, copySec
     caseTable: 'forensics-cases',
     topicArn: `arn:aws:sns:${LAB_REGION}:${LAB_ACCOUNTS.forensics}:forensics`,
     documents: { acquireMemoryLinux: document, examineMemory: document, examineDisk: document },
-    memoryTool: { name: 'avml', version: '0', key: 'avml', sha256: '0'.repeat(64) },
+    memoryTools: [{ kind: 'program', name: 'avml', version: '0', key: 'avml', sha256: '0'.repeat(64) }],
     forensicInstance: { imageId: 'ami-0', instanceTypes: [], subnetId: 'subnet-0', securityGroupId: 'sg-0' },
     memoryPartSizeBytes: 8 * 1024 ** 2,
     polling: { minimumSeconds: 1, maximumSeconds: 60 },

@@ -5,7 +5,10 @@ const url = 'https://b.s3.amazonaws.com/k?X-Amz-Signature=1';
 it('a manifest is text of one fact a line', () => {
   const text = renderManifest({
     caseId: 'i-1-2026',
-    tool: { name: 'avml', version: '0.21.0', sha256: 'a'.repeat(64), url },
+    tools: [
+      { kind: 'program', name: 'avml', version: '0.21.0', sha256: 'a'.repeat(64), url },
+      { kind: 'kernel-module', name: 'lime', version: '1', sha256: 'c'.repeat(64), url, kernelRelease: '6.1.0-1' },
+    ],
     partSize: 33_554_432,
     parts: [
       { number: 1, url },
@@ -18,7 +21,8 @@ it('a manifest is text of one fact a line', () => {
   expect(text.split('\n')).toEqual([
     'forensics-manifest 1',
     'case i-1-2026',
-    `tool avml 0.21.0 ${'a'.repeat(64)} ${url}`,
+    `tool program avml 0.21.0 ${'a'.repeat(64)} ${url}`,
+    `tool kernel-module lime 1 ${'c'.repeat(64)} ${url} 6.1.0-1`,
     'part-size 33554432',
     `part 1 ${url}`,
     `part 2 ${url}`,

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { DEFAULT_POLICY, type Policy } from '../../domain/policy';
-import { guardDutyEvent } from '../../lab/seed/suspect';
+import { guardDutyEvent } from '../../lab/seed/guardduty-finding';
 import { decide, outcomeOf, startTestLab, type TestLab, until } from './support';
 
 jest.setTimeout(400_000);

@@ -12,7 +12,8 @@ import { type LabConfig, labConfig } from '../../lab/config';
 import { type Lab, startLab } from '../../lab/daemon';
 import { unpackFixture } from '../../lab/disks/fixtures';
 import type { LabDeployment } from '../../lab/seed/deployment';
-import { launchSuspect, type Suspect, type SuspectSettings } from '../../lab/seed/suspect';
+import type { LaunchSettings } from '../../lab/seed/launch';
+import { launchSuspect, type Suspect } from '../../lab/seed/suspect';
 import { type SuspectParts, suspectVolumes } from '../../lab/suspect-kind';
 import { deployLab, temporalSearchAttributes, waitForAgent } from '../../lab/up';
 import { startWorkerProcess, type WorkerProcess } from '../../lab/worker-process';
@@ -31,7 +32,7 @@ export interface TestLab {
   uiUrl: string;
   /** Kills the worker as a crash would, and starts another one. */
   replaceWorker(): Promise<void>;
-  launch(settings?: Partial<SuspectSettings>): Promise<Suspect>;
+  launch(settings?: Partial<LaunchSettings>): Promise<Suspect>;
   openCase(suspect: Suspect): Promise<WorkflowHandle>;
   stop(): Promise<void>;
 }
@@ -60,11 +61,13 @@ export async function startTestLab(policy?: Policy): Promise<TestLab> {
   const parts: SuspectParts = {
     kind: 'fixture',
     fixtureMemory,
-    memoryTool: {
-      name: 'fixture-memory',
-      version: '1',
-      file: path.join(__dirname, '../../lab/guest/fixture-memory-tool.sh'),
-    },
+    memoryTools: [
+      {
+        name: 'fixture-memory',
+        version: '1',
+        file: path.join(__dirname, '../../lab/guest/fixture-memory-tool.sh'),
+      },
+    ],
   };
   const status = lab.status();
   const deployment = await deployLab(config, status, parts, policy);
@@ -109,6 +112,7 @@ export async function startTestLab(policy?: Policy): Promise<TestLab> {
         await cp(path.join(stateFolder, 'logs'), process.env.KEEP_TEST_LOGS, { recursive: true });
       await rm(stateFolder, { recursive: true, force: true });
       await rm(fixtureMemory, { force: true });
+      await rm(`${fixtureMemory}.system`, { recursive: true, force: true });
     },
   };
   return testLab;

@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { readKernelFacts } from '../../activities/kernel-facts';
 import { type Manifest, renderManifest } from '../../domain/manifest';
 import { type ObjectServer, SIGNATURE, startObjectServer } from './object-server';
 import { type DocumentRun, runDocument } from './run-document';
@@ -59,7 +60,13 @@ function publish(name: string, manifest: Partial<Manifest>): string {
 
 function publishTool(script: string) {
   server.objects.set('/tool', Buffer.from(script));
-  return { name: 'avml', version: '0.21.0', sha256: sha256(Buffer.from(script)), url: server.url('/tool') };
+  return {
+    kind: 'program' as const,
+    name: 'avml',
+    version: '0.21.0',
+    sha256: sha256(Buffer.from(script)),
+    url: server.url('/tool'),
+  };
 }
 
 const parts = (first: number, last: number, lifeSeconds?: number) =>
@@ -70,7 +77,8 @@ const parts = (first: number, last: number, lifeSeconds?: number) =>
 
 const uploaded = () =>
   Buffer.concat(
-    [...server.puts]
+    server.puts
+      .filter((put) => put.path.startsWith('/part/'))
       .sort((a, b) => Number(a.path.slice('/part/'.length)) - Number(b.path.slice('/part/'.length)))
       .map((put) => put.body),
   );
@@ -83,7 +91,7 @@ async function acquire(manifestUrl: string, env: NodeJS.ProcessEnv = {}): Promis
 }
 
 test('the uploaded parts are the image, and the hash is that of the image', async () => {
-  const run = await acquire(publish('manifest', { tool: publishTool(tool(imageFile)), parts: parts(1, 8) }));
+  const run = await acquire(publish('manifest', { tools: [publishTool(tool(imageFile))], parts: parts(1, 8) }));
   expect(run).toMatchObject({ code: 0, failure: undefined });
   expect(run.result).toMatchObject({
     sha256: sha256(image),
@@ -101,7 +109,7 @@ test('the uploaded parts are the image, and the hash is that of the image', asyn
 test('an image that ends with a part makes no empty part', async () => {
   image = image.subarray(0, 2 * PART_SIZE);
   await fs.writeFile(imageFile, image);
-  const run = await acquire(publish('manifest', { tool: publishTool(tool(imageFile)), parts: parts(1, 2) }));
+  const run = await acquire(publish('manifest', { tools: [publishTool(tool(imageFile))], parts: parts(1, 2) }));
   expect(run.result).toMatchObject({ parts: 2, sizeBytes: image.length, sha256: sha256(image) });
   expect(server.puts).toHaveLength(2);
 });
@@ -109,7 +117,7 @@ test('an image that ends with a part makes no empty part', async () => {
 test('URLs come in batches, and a batch that is not there yet is waited for', async () => {
   const next = publish('second', { parts: parts(3, 4) });
   server.failures.set('/second', [403, 404]);
-  const run = await acquire(publish('manifest', { tool: publishTool(tool(imageFile)), parts: parts(1, 2), next }));
+  const run = await acquire(publish('manifest', { tools: [publishTool(tool(imageFile))], parts: parts(1, 2), next }));
   expect(run.result).toMatchObject({ parts: 4, sha256: sha256(image) });
   expect(uploaded().equals(image)).toBe(true);
 });
@@ -136,7 +144,7 @@ describe('URLs that do not live as long as the acquisition', () => {
       return renewed(2);
     });
     const manifest = publish('manifest', {
-      tool: slowTool(5),
+      tools: [slowTool(5)],
       parts: parts(1, 4, 2),
       next: server.url('/renewed', 2),
     });
@@ -149,21 +157,21 @@ describe('URLs that do not live as long as the acquisition', () => {
   test('are fetched anew when one is refused, and the part that it was for is sent again', async () => {
     server.objects.set('/renewed', () => renewed(60));
     server.failures.set('/renewed', [404]);
-    const manifest = publish('manifest', { tool: slowTool(2), parts: parts(1, 4, 1), next: server.url('/renewed') });
+    const manifest = publish('manifest', { tools: [slowTool(2)], parts: parts(1, 4, 1), next: server.url('/renewed') });
     const run = await acquire(manifest);
     expect(run.result).toMatchObject({ parts: 4, sha256: sha256(image) });
     expect(uploaded().equals(image)).toBe(true);
   });
 
   test('and that nobody renews end the acquisition after a while', async () => {
-    const manifest = publish('manifest', { tool: slowTool(2), parts: parts(1, 4, 1), next: server.url('/renewed') });
+    const manifest = publish('manifest', { tools: [slowTool(2)], parts: parts(1, 4, 1), next: server.url('/renewed') });
     const run = await acquire(manifest, { FORENSICS_MANIFEST_PATIENCE: '3' });
     expect(run).toMatchObject({ code: 1, result: undefined, failure: expect.stringMatching(/^upload-failed Part 2 /) });
   });
 
   test('are not taken from what is not the manifest of this case', async () => {
     server.objects.set('/renewed', Buffer.from(renewed(60).toString().replace(CASE, 'i-other')));
-    const manifest = publish('manifest', { tool: slowTool(2), parts: parts(1, 4, 1), next: server.url('/renewed') });
+    const manifest = publish('manifest', { tools: [slowTool(2)], parts: parts(1, 4, 1), next: server.url('/renewed') });
     const run = await acquire(manifest, { FORENSICS_MANIFEST_PATIENCE: '3' });
     expect(run.failure).toMatch(/^upload-failed Part 2 /);
     expect(server.puts.map((put) => put.path)).toEqual(['/part/1']);
@@ -178,7 +186,7 @@ describe('an acquisition that is ended from outside', () => {
 
   /** Starts it, ends it once its first part is there, and gives the processes that the tool consisted of. */
   async function endedBy(signal: NodeJS.Signals, group: boolean): Promise<{ run: DocumentRun; tool: string[] }> {
-    const manifest = publish('manifest', { tool: endlessTool(), parts: parts(1, 8) });
+    const manifest = publish('manifest', { tools: [endlessTool()], parts: parts(1, 8) });
     const parameters = { ManifestUrl: manifest, CaseId: CASE };
     const run = await runDocument('acquireMemoryLinux', parameters, {}, async (child) => {
       await until('the first part', () => server.puts.length === 1);
@@ -212,7 +220,7 @@ describe('an acquisition that is ended from outside', () => {
     await fs.symlink(folder, link);
     try {
       server.puts.length = 0;
-      const again = await acquire(publish('manifest', { tool: publishTool(tool(imageFile)), parts: parts(1, 8) }));
+      const again = await acquire(publish('manifest', { tools: [publishTool(tool(imageFile))], parts: parts(1, 8) }));
       expect(again.result).toMatchObject({ sha256: sha256(image) });
       // Of a run that goes on, or what an attacker laid there: not touched.
       expect(existsSync(living)).toBe(true);
@@ -226,7 +234,7 @@ describe('an acquisition that is ended from outside', () => {
 
 test('a part that S3 turns away for a moment is sent again', async () => {
   server.failures.set('/part/2', [503, 500]);
-  const run = await acquire(publish('manifest', { tool: publishTool(tool(imageFile)), parts: parts(1, 8) }));
+  const run = await acquire(publish('manifest', { tools: [publishTool(tool(imageFile))], parts: parts(1, 8) }));
   expect(run.result).toMatchObject({ sha256: sha256(image) });
   expect(uploaded().equals(image)).toBe(true);
 });
@@ -234,7 +242,7 @@ test('a part that S3 turns away for a moment is sent again', async () => {
 test('a tool with another hash is not run', async () => {
   const ran = path.join(folder, 'ran');
   const wrong = { ...publishTool(`#!/bin/sh\ntouch '${ran}'\n`), sha256: 'a'.repeat(64) };
-  const run = await acquire(publish('manifest', { tool: wrong, parts: parts(1, 8) }));
+  const run = await acquire(publish('manifest', { tools: [wrong], parts: parts(1, 8) }));
   expect(run).toMatchObject({ code: 1, result: undefined, failure: expect.stringMatching(/^wrong-tool /) });
   expect(existsSync(ran)).toBe(false);
 });
@@ -245,43 +253,44 @@ describe('what goes wrong is said, and there is no result', () => {
       'the tool fails after its last byte',
       () =>
         publish('manifest', {
-          tool: publishTool(tool(imageFile, 'echo "kernel lockdown, see https://a.b/?x=1" >&2; exit 7')),
+          tools: [publishTool(tool(imageFile, 'echo "kernel lockdown, see https://a.b/?x=1" >&2; exit 7'))],
           parts: parts(1, 8),
         }),
       /^tool-failed avml 0\.21\.0 ended with status 7: kernel lockdown, see \[URL\]$/,
     ],
     [
       'the tool fails before it opens the stream',
-      () => publish('manifest', { tool: publishTool('#!/bin/sh\nexit 3\n'), parts: parts(1, 8) }),
+      () => publish('manifest', { tools: [publishTool('#!/bin/sh\nexit 3\n')], parts: parts(1, 8) }),
       /^tool-failed .* status 3/,
     ],
     [
       'the tool writes nothing',
-      () => publish('manifest', { tool: publishTool('#!/bin/sh\n: >"$2"\n'), parts: parts(1, 8) }),
+      () => publish('manifest', { tools: [publishTool('#!/bin/sh\n: >"$2"\n')], parts: parts(1, 8) }),
       /^empty-image /,
     ],
     [
       'there are too few URLs',
-      () => publish('manifest', { tool: publishTool(tool(imageFile)), parts: parts(1, 2) }),
+      () => publish('manifest', { tools: [publishTool(tool(imageFile))], parts: parts(1, 2) }),
       /^no-upload-url /,
     ],
     [
       'a part is refused for good',
       () => {
         server.failures.set('/part/1', Array<number>(20).fill(403));
-        return publish('manifest', { tool: publishTool(tool(imageFile)), parts: parts(1, 8) });
+        return publish('manifest', { tools: [publishTool(tool(imageFile))], parts: parts(1, 8) });
       },
       /^upload-failed Part 1 /,
     ],
     ['there is no manifest', () => server.url('/nowhere'), /^manifest-unreachable /],
     [
       'the manifest is of another case',
-      () => publish('manifest', { caseId: 'another', tool: publishTool(tool(imageFile)), parts: parts(1, 8) }),
+      () => publish('manifest', { caseId: 'another', tools: [publishTool(tool(imageFile))], parts: parts(1, 8) }),
       /^wrong-case /,
     ],
     [
       'a part is larger than the room there is',
-      () => publish('manifest', { partSize: 2 ** 33 * 1000, tool: publishTool(tool(imageFile)), parts: parts(1, 1) }),
+      () =>
+        publish('manifest', { partSize: 2 ** 33 * 1000, tools: [publishTool(tool(imageFile))], parts: parts(1, 1) }),
       /^(no-space|bad-manifest) /,
     ],
   ];
@@ -315,5 +324,139 @@ describe('what goes wrong is said, and there is no result', () => {
     const run = await acquire(server.url('/manifest'), { PATH: bin });
     expect(run).toMatchObject({ code: 1, result: undefined });
     expect(run.failure).toMatch(/^missing-program curl /);
+  });
+});
+
+describe('what the kernel says of itself', () => {
+  /** A machine as the document sees it: /proc and /sys below a folder. */
+  async function machine(changes: Record<string, string> = {}): Promise<NodeJS.ProcessEnv> {
+    const files: Record<string, string> = {
+      'proc/version': 'Linux version 6.1.0-1-cloud-amd64 (builder) #1 SMP\n',
+      'proc/iomem': '00001000-0009fbff : System RAM\n',
+      'proc/modules': '',
+      'proc/cmdline': 'quiet\n',
+      'proc/kallsyms': 'ffffffff81000000 T _text\n',
+      'proc/sys/kernel/tainted': '0\n',
+      'sys/kernel/btf/vmlinux': 'types',
+      ...changes,
+    };
+    for (const [name, content] of Object.entries(files)) {
+      const file = path.join(folder, 'machine', name);
+      await fs.mkdir(path.dirname(file), { recursive: true });
+      await fs.writeFile(file, content);
+    }
+    return { FORENSICS_SYSTEM_ROOT: path.join(folder, 'machine') };
+  }
+  const outputs = () => [{ name: 'kernel-facts.tar.gz', url: server.url('/facts') }];
+
+  test('is uploaded beside the image, with its digest, and changes no byte of it', async () => {
+    const manifest = publish('manifest', {
+      tools: [publishTool(tool(imageFile))],
+      parts: parts(1, 8),
+      outputs: outputs(),
+    });
+    const run = await acquire(manifest, await machine());
+    const archive = server.put('/facts')!;
+    expect(run.result).toMatchObject({
+      sha256: sha256(image),
+      kernelFacts: { sha256: sha256(archive), sizeBytes: archive.length },
+      tool: { name: 'avml', version: '0.21.0' },
+      module: 'none',
+      taintBefore: 0,
+      taintAfter: 0,
+    });
+    const facts = readKernelFacts(archive);
+    expect(facts.files.map((file) => file.name)).toEqual(['btf', 'cmdline', 'iomem', 'kallsyms', 'modules', 'version']);
+    expect(facts).toMatchObject({
+      version: 'Linux version 6.1.0-1-cloud-amd64 (builder) #1 SMP\n',
+      iomem: '00001000-0009fbff : System RAM\n',
+    });
+  });
+
+  test('that cannot be had costs no image', async () => {
+    server.failures.set('/facts', Array<number>(20).fill(411));
+    const manifest = publish('manifest', {
+      tools: [publishTool(tool(imageFile))],
+      parts: parts(1, 8),
+      outputs: outputs(),
+    });
+    const run = await acquire(manifest, await machine());
+    expect(run.result).toMatchObject({
+      sha256: sha256(image),
+      kernelFacts: { reason: 'They could not be uploaded.' },
+    });
+  });
+
+  describe('and a tool that is a kernel module', () => {
+    const module = (content = 'module') => {
+      server.objects.set('/module', Buffer.from(content));
+      return {
+        kind: 'kernel-module' as const,
+        name: 'lime',
+        version: '1.9.1',
+        sha256: sha256(Buffer.from(content)),
+        url: server.url('/module'),
+        kernelRelease: os.release(),
+      };
+    };
+
+    /** Stand where kmod's programs stand; the "kernel" is the list of modules in the folder of the machine. */
+    async function kmod(insmod: string): Promise<NodeJS.ProcessEnv> {
+      const bin = path.join(folder, 'sbin');
+      const modules = path.join(folder, 'machine/proc/modules');
+      const programs = {
+        insmod: `#!/bin/bash\necho "$@" >'${folder}/parameters'\n${insmod}\n`,
+        rmmod: `#!/bin/bash\n[ "$1" = lime ] && : >'${modules}'\n`,
+      };
+      await fs.mkdir(bin);
+      for (const [name, text] of Object.entries(programs))
+        await fs.writeFile(path.join(bin, name), text, { mode: 0o755 });
+      return { ...(await machine()), PATH: `${bin}:${process.env.PATH}` };
+    }
+    const loads = () => `
+      for parameter in "$@"; do case $parameter in path=*) cat '${imageFile}' >"\${parameter#path=}" ;; esac; done
+      echo 'lime 16384 0 - Live 0x0 (OE)' >'${folder}/machine/proc/modules'
+      echo 12288 >'${folder}/machine/proc/sys/kernel/tainted'`;
+
+    test('is loaded for this kernel, gives the image away, and is removed again; the taint that stays is told', async () => {
+      const other = { ...module(), kernelRelease: '2.6.32', url: server.url('/nowhere') };
+      const manifest = publish('manifest', { tools: [other, module()], parts: parts(1, 8), outputs: outputs() });
+      const run = await acquire(manifest, await kmod(loads()));
+      expect(run.result).toMatchObject({
+        sha256: sha256(image),
+        tool: { name: 'lime', version: '1.9.1', sha256: module().sha256 },
+        module: 'unloaded',
+        taintBefore: 0,
+        taintAfter: 12288,
+      });
+      expect(uploaded().equals(image)).toBe(true);
+      const parameters = readFileSync(path.join(folder, 'parameters'), 'utf8');
+      expect(parameters).toMatch(/^\S+\/tool path=\/(dev\/shm|run)\/\S+\/stream format=lime timeout=0\n$/);
+      expect(readFileSync(path.join(folder, 'machine/proc/modules'), 'utf8')).toBe('');
+    });
+
+    test('that a killed run left behind is removed first', async () => {
+      const env = await kmod(loads());
+      await fs.writeFile(path.join(folder, 'machine/proc/modules'), 'lime 16384 0 - Live 0x0 (OE)\n');
+      const run = await acquire(publish('manifest', { tools: [module()], parts: parts(1, 8) }), env);
+      expect(run.result).toMatchObject({ sha256: sha256(image), module: 'unloaded' });
+    });
+
+    test('is refused by a locked-down kernel in the kernel’s words', async () => {
+      const env = await kmod("echo 'insmod: ERROR: could not insert module: Operation not permitted' >&2; exit 1");
+      const lockdown = path.join(folder, 'machine/sys/kernel/security/lockdown');
+      await fs.mkdir(path.dirname(lockdown), { recursive: true });
+      await fs.writeFile(lockdown, 'none [integrity] confidentiality\n');
+      const run = await acquire(publish('manifest', { tools: [module()], parts: parts(1, 8) }), env);
+      expect(run.result).toBeUndefined();
+      expect(run.failure).toMatch(/^module-refused lime 1\.9\.1 .*Operation not permitted.*none \[integrity\]/);
+    });
+
+    test('that is built for other kernels only is not loaded', async () => {
+      const other = { ...module(), kernelRelease: '2.6.32' };
+      const run = await acquire(publish('manifest', { tools: [other], parts: parts(1, 8) }), await kmod(loads()));
+      expect(run.failure).toBe(`no-tool-for-kernel There is no lime for kernel ${os.release()}.`);
+      expect(existsSync(path.join(folder, 'parameters'))).toBe(false);
+    });
   });
 });

@@ -1,5 +1,5 @@
 import { caseRequestFrom, MalformedEventError } from '../../starters/intake';
-import { guardDutyEvent } from '../../lab/seed/suspect';
+import { guardDutyEvent } from '../../lab/seed/guardduty-finding';
 
 const NOW = '2026-11-22T08:00:00.000Z';
 const INSTANCE = 'i-0123456789abcdef0';

@@ -18,7 +18,7 @@ const sound = {
   caseTable: 'forensic-cases',
   topicArn: 'arn:aws:sns:us-east-1:044455556666:forensics',
   documents: { acquireMemoryLinux: document, examineMemory: document, examineDisk: document },
-  memoryTool: { name: 'avml', version: '0.21.0', key: 'k', sha256: 'b'.repeat(64) },
+  memoryTools: [{ kind: 'program', name: 'avml', version: '0.21.0', key: 'k', sha256: 'b'.repeat(64) }],
   forensicInstance: { imageId: 'ami-1', instanceTypes: ['m6i.large'], subnetId: 'subnet-1', securityGroupId: 'sg-1' },
 };
 const problem = (change: object): string => {
@@ -50,6 +50,16 @@ describe('the worker’s configuration', () => {
     ]) {
       expect(message).toContain(text);
     }
+  });
+
+  test('takes a ladder of tools, and refuses a kernel module without the kernel that it is built for', () => {
+    const module = { ...sound.memoryTools[0], kind: 'kernel-module', name: 'lime' };
+    const lime = { ...module, kernelRelease: '6.1.0-56-cloud-amd64' };
+    const config = parseConfig(stringify({ ...sound, memoryTools: [...sound.memoryTools, lime] }), 'forensics.yaml');
+    expect(config.memoryTools.map((tool) => tool.name)).toEqual(['avml', 'lime']);
+    expect(problem({ memoryTools: [module] })).toContain('memoryTools.0.kernelRelease');
+    expect(problem({ memoryTools: [{ ...lime, name: '-f' }] })).toContain('memoryTools.0.name');
+    expect(problem({ memoryTools: [] })).toContain('name at least one acquisition tool');
   });
 
   test('refuses a misspelt field instead of ignoring it', () => {

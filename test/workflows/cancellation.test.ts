@@ -1,5 +1,5 @@
 import { caseRequest, CONSENT_REQUIRED, volumeId, volumes } from './case-fixtures';
-import { failure, until, type ActivityName, type Call, type Script } from './fakes';
+import { failure, UNENDING, until, type ActivityName, type Call, type Script } from './fakes';
 import { TemporalForTests, type CaseRun, type FinishedCase } from './temporal';
 
 let temporal: TemporalForTests;
@@ -8,9 +8,8 @@ beforeAll(async () => {
 });
 afterAll(() => temporal.stop());
 
-const LONG = 15_000;
 const cancelDuring = (step: ActivityName, script: Script = {}): Promise<FinishedCase> =>
-  temporal.runCase({ ...script, delays: { ...script.delays, [step]: LONG } }, caseRequest(), async (run) => {
+  temporal.runCase({ ...script, delays: { ...script.delays, [step]: UNENDING } }, caseRequest(), async (run) => {
     await run.fakes.started(step);
     await run.handle.cancel();
   });
@@ -60,7 +59,7 @@ test.concurrent('cancelled while it waits for the consent to acquire', async () 
 test.concurrent.each(['createSnapshots', 'copySnapshotToForensics', 'verifyDisk'] as const)(
   'cancelled in %s: memory that was had is listed, the disk is missing',
   async (step) => {
-    const ended = await temporal.runCase({ delays: { [step]: LONG } }, caseRequest(), async (run) => {
+    const ended = await temporal.runCase({ delays: { [step]: UNENDING } }, caseRequest(), async (run) => {
       await run.fakes.started(step);
       await until(async () => (await run.view()).exhibits.length === 1, 'memory never came');
       await run.handle.cancel();
@@ -111,9 +110,12 @@ test.concurrent('cancelled while it waits for the consent to isolate: all eviden
 });
 
 test.concurrent('cancelled while isolating: an isolation that has begun is carried through', async () => {
-  const ended = await temporal.runCase({ delays: { isolateInstance: 1000 } }, caseRequest(), async (run) => {
+  let cancelled = false;
+  const script: Script = { holds: { isolateInstance: () => cancelled } };
+  const ended = await temporal.runCase(script, caseRequest(), async (run) => {
     await run.fakes.started('isolateInstance');
     await run.handle.cancel();
+    cancelled = true;
   });
   expectStatedEnd(ended);
   expect(ended.outcome.containment?.outcome).toBe('isolated');
@@ -126,7 +128,7 @@ test.concurrent.each([
   'awaitExamination',
   'collectExamination',
 ] as const)('cancelled in %s: forensic instances are ended, exhibits are kept', async (step) => {
-  const ended = await temporal.runCase({ delays: { [step]: LONG } }, caseRequest(), async (run) => {
+  const ended = await temporal.runCase({ delays: { [step]: UNENDING } }, caseRequest(), async (run) => {
     await run.fakes.started(step);
     await until(async () => (await run.view()).exhibits.length === 2, 'no exhibits');
     await run.handle.cancel();
@@ -140,16 +142,19 @@ test.concurrent.each([
 });
 
 test.concurrent('a cancellation that comes when only the report is left changes nothing', async () => {
-  const ended = await temporal.runCase({ delays: { writeReport: 700 } }, caseRequest(), async (run) => {
+  let cancelled = false;
+  const script: Script = { holds: { writeReport: () => cancelled } };
+  const ended = await temporal.runCase(script, caseRequest(), async (run) => {
     await run.fakes.started('writeReport');
     await run.handle.cancel();
+    cancelled = true;
   });
   expect(ended.outcome.outcome).toBe('complete');
   expect(ended.outcome.report).toBeDefined();
 });
 
 test.concurrent('a child that a person cancels by itself costs its exhibit, not the case', async () => {
-  const script: Script = { delays: { awaitMemoryCapture: LONG } };
+  const script: Script = { delays: { awaitMemoryCapture: UNENDING } };
   const { outcome } = await temporal.runCase(script, caseRequest(), async (run) => {
     await run.fakes.started('awaitMemoryCapture');
     const { workflowId } = run.fakes.of('awaitMemoryCapture')[0]!;

@@ -33,11 +33,13 @@ test.concurrent('isolation waits for a person; acquisition and examination do no
 test.concurrent(
   'people are asked while memory is still being acquired, and isolation waits for the memory all the same',
   async () => {
-    const script: Script = { ...ASKS, delays: { awaitMemoryCapture: 2500 } };
+    let decided = false;
+    const script: Script = { ...ASKS, holds: { awaitMemoryCapture: () => decided } };
     const { fakes, outcome } = await temporal.runCase(script, caseRequest(), async (run) => {
       await asked(run);
       await run.decide({ checkpoint: 'isolation', verdict: 'approve', approver: 'ann' });
       expect(run.fakes.of('sealMemoryImage')).toEqual([]);
+      decided = true;
     });
     expect(outcome.outcome).toBe('complete');
     expect(fakes.of('isolateInstance')[0]!.startedAt).toBeGreaterThanOrEqual(fakes.of('sealMemoryImage')[0]!.endedAt!);
@@ -77,11 +79,13 @@ test.concurrent(
   async () => {
     const request = caseRequest({ openedBy: 'ann' });
     const plan = planContainment(instanceFacts(request));
-    const script: Script = { ...ASKS, delays: { triageInstance: 1500 } };
+    let tooEarly = true;
+    const script: Script = { ...ASKS, holds: { triageInstance: () => !tooEarly } };
     const { outcome, fakes } = await temporal.runCase(script, request, async (run) => {
       const approve = { checkpoint: 'isolation', verdict: 'approve', approver: 'bob' };
       expect(await run.refusalOf(approve)).toContain('is not open yet');
       await run.signal('approve', approve);
+      tooEarly = false;
       await asked(run);
       expect(await run.refusalOf('yes')).toContain('a decision is a JSON object');
       expect(await run.refusalOf({ checkpoint: 'isolation' })).toContain('verdict must be');
@@ -109,7 +113,7 @@ test.concurrent(
 );
 
 test.concurrent('who waits is reminded, and once the checkpoint is escalated; it goes on waiting', async () => {
-  const policy = { consent: 'required', reminderSeconds: 0.4, escalateAfterSeconds: 1 } as const;
+  const policy = { consent: 'required', reminderSeconds: 1, escalateAfterSeconds: 4 } as const;
   const { outcome, fakes } = await temporal.runCase(
     { decision: { isolationConsent: policy } },
     caseRequest(),

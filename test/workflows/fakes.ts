@@ -1,11 +1,17 @@
 import { Context, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Activities, MemoryCapture, StartedCommand, StartedExamination } from '../../activities/types';
-import type { CaseEvent } from '../../domain/case-event';
+import type { CustodyEntry } from '../../domain/custody/entry';
 import type { InstanceFacts } from '../../domain/instance-facts';
 import type { PolicyDecision } from '../../domain/policy';
 import type { FailureType } from '../../workflows/contract/failures';
 import { diskExhibit, instanceFacts, memoryExhibit, policyDecision } from './case-fixtures';
+
+/** The ladder that these steps go up. */
+export const MEMORY_TOOLS = [
+  { name: 'avml', version: '0.21.0', sha256: 'a'.repeat(64) },
+  { name: 'lime', version: '1.9.1', sha256: '9'.repeat(64) },
+];
 
 export type ActivityName = keyof Activities;
 type Input<N extends ActivityName> = Parameters<Activities[N]>[0];
@@ -26,11 +32,18 @@ export interface Script {
   decision?: Partial<PolicyDecision>;
   /** Milliseconds that a step takes; it heartbeats and ends early when it is cancelled. */
   delays?: { [N in ActivityName]?: number | ((input: Input<N>) => number) };
-  /** Throws to make a step fail; `nth` counts the calls of that step from 1. Runs after the delay. */
+  /** A step answers only once this is so: what has to happen meanwhile then depends on no machine's speed. */
+  holds?: { [N in ActivityName]?: (fakes: Fakes) => boolean };
+  /** Throws to make a step fail; `nth` counts the calls of that step from 1. Runs after delay and hold. */
   failures?: { [N in ActivityName]?: (input: Input<N>, nth: number) => void };
   /** Changes what a step answers. */
   results?: { [N in ActivityName]?: (result: Result<N>, input: Input<N>) => Result<N> };
 }
+
+/** How long a condition is waited for: far longer than a busy machine needs, and shorter than {@link UNENDING}. */
+const PATIENCE_MILLISECONDS = 60_000;
+/** Delay of a step that the test itself ends: it outlasts every wait, and costs nothing. */
+export const UNENDING = 150_000;
 
 /** A failure as the real activities throw them: final, or (for the passing kinds) retried soon. */
 export function failure(type: FailureType, message: string): ApplicationFailure {
@@ -61,7 +74,7 @@ export class Fakes {
   }
 
   /** The events that were written, in the order of their numbers, each once. */
-  events(): CaseEvent[] {
+  events(): CustodyEntry[] {
     const written = this.of('recordEvent')
       .filter((call) => call.end === 'succeeded')
       .map((call) => (call.input as Input<'recordEvent'>).event);
@@ -84,10 +97,13 @@ export class Fakes {
       try {
         const delay = this.script.delays?.[name];
         await pause(typeof delay === 'function' ? delay(input) : (delay ?? 0));
+        const hold = this.script.holds?.[name];
+        if (hold) await heldUntil(() => hold(this), `step ${name} was held for ever`);
         this.script.failures?.[name]?.(input, nth);
         const result = answer(input);
         call.end = 'succeeded';
-        return this.script.results?.[name]?.(result, input) ?? result;
+        const change = this.script.results?.[name];
+        return change ? change(result, input) : result;
       } catch (error) {
         call.end = error instanceof ApplicationFailure ? 'failed' : 'cancelled';
         throw error;
@@ -134,8 +150,10 @@ export class Fakes {
       verifyDisk: this.step('verifyDisk', ({ volumeId, forensicSnapshotId, acquiredAt }) =>
         diskExhibit(volumeId, forensicSnapshotId, acquiredAt),
       ),
-      startMemoryCapture: this.step('startMemoryCapture', ({ facts }): MemoryCapture => ({
+      startMemoryCapture: this.step('startMemoryCapture', ({ facts, attempts }): MemoryCapture | null => ({
         ...command(facts.target.instanceId),
+        attempt: attempts.length + 1,
+        tool: MEMORY_TOOLS[attempts.length]?.name ?? 'avml',
         upload: {
           bucket: 'staging',
           key: 'memory',
@@ -143,14 +161,23 @@ export class Fakes {
           partSizeBytes: 32 * 1024 ** 2,
           partCount: 32,
         },
-        tool: { name: 'avml', version: '0.21.0', sha256: 'a'.repeat(64) },
+        tools: MEMORY_TOOLS.slice(attempts.length, attempts.length + 1),
       })),
-      awaitMemoryCapture: this.step('awaitMemoryCapture', () => ({
+      awaitMemoryCapture: this.step('awaitMemoryCapture', ({ capture }) => ({
         sha256: 'e'.repeat(64),
         sizeBytes: 1024 ** 3,
         parts: 32,
+        tool: capture.tools[0]!,
+        module: 'none',
+        taintBefore: 0,
+        taintAfter: 0,
+        kernelFacts: { sha256: 'b'.repeat(64), sizeBytes: 1000 },
       })),
-      sealMemoryImage: this.step('sealMemoryImage', ({ target }) => memoryExhibit(target.instanceId)),
+      sealMemoryImage: this.step('sealMemoryImage', ({ exhibitId, target, capture }) => ({
+        ...memoryExhibit(target.instanceId),
+        id: exhibitId,
+        tool: capture.tools[0]!,
+      })),
       abandonMemoryCapture: this.step('abandonMemoryCapture', none),
       isolateInstance: this.step('isolateInstance', ({ plan }) => ({
         outcome: 'isolated',
@@ -209,9 +236,18 @@ async function pause(milliseconds: number): Promise<void> {
   }
 }
 
-/** Waits until it is so; fails after 15 seconds with the sentence. */
+/** The same for as long as it is not so; fails the step for good when it never is. */
+async function heldUntil(isSo: () => boolean, otherwise: string): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MILLISECONDS;
+  while (!isSo()) {
+    if (Date.now() > deadline) throw ApplicationFailure.nonRetryable(otherwise);
+    await pause(50);
+  }
+}
+
+/** Waits until it is so; fails after a minute with the sentence. */
 export async function until(isSo: () => boolean | Promise<boolean>, otherwise: string): Promise<void> {
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + PATIENCE_MILLISECONDS;
   while (!(await isSo())) {
     if (Date.now() > deadline) throw new Error(otherwise);
     await new Promise((resolve) => setTimeout(resolve, 20));

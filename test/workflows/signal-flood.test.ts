@@ -1,6 +1,6 @@
 import { REFUSALS_KEPT } from '../../domain/case-limits';
 import { caseRequest, CONSENT_REQUIRED } from './case-fixtures';
-import { until } from './fakes';
+import { until, type Script } from './fakes';
 import { TemporalForTests } from './temporal';
 
 const SIGNALS = 300;
@@ -36,11 +36,14 @@ test(`${SIGNALS} signals of nonsense: the case goes on, and what they leave is b
 
 test('findings that join are kept in the memo, by which a repeated delivery is recognised', async () => {
   const request = caseRequest();
-  const { handle } = await temporal.runCase({ delays: { awaitMemoryCapture: 1000 } }, request, async (run) => {
+  let joined = false;
+  const script: Script = { holds: { awaitMemoryCapture: () => joined } };
+  const { handle } = await temporal.runCase(script, request, async (run) => {
     for (const id of ['finding-2', 'finding-3', 'finding-2']) {
       await run.signal('findingReported', { finding: { ...request.finding, id } });
     }
     await until(async () => (await run.view()).joinedFindings.length === 2, 'the findings never joined');
+    joined = true;
   });
   const { memo } = await handle.describe();
   expect(memo).toEqual({ findingIds: ['finding-1', 'finding-2', 'finding-3'] });

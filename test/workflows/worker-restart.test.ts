@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { caseRequest, CONSENT_REQUIRED } from './case-fixtures';
-import type { ActivityName } from './fakes';
+import { UNENDING, type ActivityName } from './fakes';
 import { TemporalForTests } from './temporal';
 
 let temporal: TemporalForTests;
@@ -23,7 +23,7 @@ const STEPS: ActivityName[] = [
 
 test('the worker goes in the middle of every phase: the next one takes over, and each case closes complete', async () => {
   const queue = `restart-${randomUUID()}`;
-  let delay = 12_000;
+  let delay = UNENDING;
   const runs = await Promise.all(
     STEPS.map(async (step) => {
       const run = await temporal.open({ delays: { [step]: () => delay } }, caseRequest(), queue);

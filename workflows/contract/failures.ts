@@ -14,10 +14,19 @@ export const FINAL_FAILURES = [
   /** An SSM command ended with a failure; details hold the last lines of its output. */
   'CommandFailed',
   'CommandTimedOut',
+  /**
+   * A memory acquisition tool could not run on the instance (kernel lockdown, no module for its kernel) or ended with an
+   * error; another tool may do.
+   */
+  'ToolRefused',
   /** Two digests that must be equal are not. Everything is kept. */
   'EvidenceMismatch',
   /** Acquired, hashed and kept, but not usable: e.g. not a memory image. */
   'EvidenceUnusable',
+  /** A memory image passed its checks, and the tools of the examination can read nothing of it. */
+  'ImageUnreadable',
+  /** Somebody else has written the entry of the custody log that this case was to write. Nothing is written over it. */
+  'CustodyForked',
   /** AWS refuses: permission, key policy, service control policy. */
   'AccessDenied',
   /** AWS refuses the request itself: a defect of ours or of the configuration. */

@@ -11,7 +11,8 @@ export function caseIdOf(target: InstanceTarget, startedAt: Date): string {
   return `${target.instanceId}-${stamp}z`;
 }
 
-export const memoryWorkflowId = (caseId: string): string => `${caseId}/memory`;
+/** `exhibitId`: `memory`, or `memory-2` for one that is acquired again. */
+export const memoryWorkflowId = (caseId: string, exhibitId = 'memory'): string => `${caseId}/${exhibitId}`;
 export const diskWorkflowId = (caseId: string, volumeId: string): string => `${caseId}/disk/${volumeId}`;
 export const examinationWorkflowId = (caseId: string, exhibitId: string): string =>
   `${caseId}/examination/${exhibitId}`;

@@ -4,6 +4,7 @@ import { labDown, labReset, labStatus } from '../../../lab/lab';
 import { labUpWithSeed } from '../../../lab/up';
 import { answer, wantsJson } from '../context';
 import { print, UsageError } from '../output';
+import { addLabInstanceCommands } from './lab-instance';
 
 export function addLabCommands(program: Command): void {
   const lab = program
@@ -61,4 +62,6 @@ export function addLabCommands(program: Command): void {
       await labReset(labConfig());
       answer(command, { reset: true }, () => print('the lab is down and its state is gone'));
     });
+
+  addLabInstanceCommands(lab);
 }

@@ -72,6 +72,19 @@ test.each([
   expect(() => canonicalHash(value)).toThrow();
 });
 
+test('what a suspect wrote never stops the log: half a surrogate pair is replaced', () => {
+  const entry = appendEntry(emptyChain(CASE), {
+    kind: 'examined',
+    message: 'evil\ud800name',
+    actor: { name: 'a', knownBy: 'service' },
+    at: '2026-11-22T00:00:00.000Z',
+    notify: false,
+    data: { file: ['\udfff', { '😀': '😀' }] },
+  });
+  expect(entry).toMatchObject({ message: 'evil\ufffdname', data: { file: ['\ufffd', { '😀': '😀' }] } });
+  expect(verifyChain([entry], CASE)).toMatchObject({ holds: true });
+});
+
 test('a text that only looks like an escape is a text', () => {
   expect(canonicalHash('\\ud800')).toBe(createHash('sha256').update('"\\\\ud800"').digest('hex'));
 });

@@ -3,7 +3,7 @@ import { searchAttributes } from '../../../workflows/contract/search-attributes'
 
 /** `INDEXED_VALUE_TYPE_KEYWORD` of Temporal's API; all of ours are keywords. */
 const KEYWORD = 2;
-const PATIENCE_MILLISECONDS = 20_000;
+const PATIENCE_MILLISECONDS = 60_000;
 
 /** Waits until the server answers and knows every search attribute: a case that sets an unknown one would hang. */
 export async function untilAttributesAreKnown(connection: Connection, namespace: string): Promise<void> {

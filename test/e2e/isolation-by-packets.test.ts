@@ -1,0 +1,103 @@
+/** What an isolation is worth, counted in packets of a session that was open before it. */
+import {
+  CreateSecurityGroupCommand,
+  DescribeInstancesCommand,
+  ModifyNetworkInterfaceAttributeCommand,
+  RevokeSecurityGroupEgressCommand,
+} from '@aws-sdk/client-ec2';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { networkCounters } from '../../lab/network/packet-counters';
+import type { InternetAccess } from '../../lab/seed/network';
+import { runScript } from '../../lab/seed/run-script';
+import type { Suspect } from '../../lab/seed/suspect';
+import { decide, outcomeOf, startTestLab, type TestLab, until } from './support';
+
+jest.setTimeout(300_000);
+
+const BEACON = '203.0.113.66';
+/** A line every fifth of a second, and an answer to each, as long as the connection lives. */
+const SESSION = `setsid bash -c '
+  exec 3<>/dev/tcp/${BEACON}/443
+  while echo heartbeat >&3 && read -r -t 60 -u 3 _; do sleep 0.2; done
+' </dev/null >/dev/null 2>&1 &`;
+
+let lab: TestLab;
+beforeAll(async () => {
+  lab = await startTestLab();
+});
+afterAll(() => lab.stop());
+
+/** Bytes that passed between the instance and the beacon server, both directions, in all of its life. */
+async function bytesPassed({ instanceId }: Suspect): Promise<number> {
+  const counters = await networkCounters(lab.config.stateFolder, instanceId);
+  return counters
+    .flatMap((eni) => eni.peers)
+    .filter((peer) => peer.address === BEACON)
+    .reduce((sum, peer) => sum + peer.fromInstance.accepted.bytes + peer.toInstance.accepted.bytes, 0);
+}
+
+/** Looks for up to a minute whether more bytes pass. */
+async function goesOn(suspect: Suspect): Promise<boolean> {
+  const before = await bytesPassed(suspect);
+  for (let look = 0; look < 240; look += 1) {
+    await sleep(250);
+    if ((await bytesPassed(suspect)) > before) return true;
+  }
+  return false;
+}
+
+/** As many beats as the session had time for, and not one byte of them. */
+async function isSilent(suspect: Suspect): Promise<boolean> {
+  await sleep(1000); // the rules take effect within half a second
+  const before = await bytesPassed(suspect);
+  await sleep(5000);
+  return (await bytesPassed(suspect)) === before;
+}
+
+async function suspectWithSession(internet: InternetAccess): Promise<Suspect> {
+  const suspect = await lab.launch({ internet });
+  const { exitCode, stderr } = await runScript(lab.deployment.member, suspect.instanceId, SESSION);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  expect(await goesOn(suspect)).toBe(true);
+  return suspect;
+}
+
+test('one change to a group without any rule leaves the open session alive (EC2 User Guide, connection tracking)', async () => {
+  const suspect = await suspectWithSession('nat-instance');
+  const { ec2 } = lab.deployment.member;
+  const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [suspect.instanceId] }));
+  const [eni] = Reservations![0]!.Instances![0]!.NetworkInterfaces!;
+  const { GroupId } = await ec2.send(
+    new CreateSecurityGroupCommand({ VpcId: eni!.VpcId!, GroupName: 'quarantine', Description: 'no rules at all' }),
+  );
+  await ec2.send(
+    new RevokeSecurityGroupEgressCommand({
+      GroupId: GroupId!,
+      IpPermissions: [{ IpProtocol: '-1', IpRanges: [{ CidrIp: '0.0.0.0/0' }] }],
+    }),
+  );
+  await ec2.send(
+    new ModifyNetworkInterfaceAttributeCommand({ NetworkInterfaceId: eni!.NetworkInterfaceId!, Groups: [GroupId!] }),
+  );
+  await sleep(1000);
+  expect(await goesOn(suspect)).toBe(true);
+});
+
+test.each<[InternetAccess, object[]]>([
+  ['nat-instance', []],
+  ['public-address', [{ kind: 'assigned', outcome: 'removed' }]],
+])('the isolation of a case ends it (internet by %s): not one more byte passes', async (internet, internetEdge) => {
+  const suspect = await suspectWithSession(internet);
+  const handle = await lab.openCase(suspect);
+  await until(handle, 'the isolation checkpoint open', (now) => now.checkpoints.isolation.state === 'open');
+  expect(await goesOn(suspect)).toBe(true);
+  await decide(handle);
+  await until(handle, 'the instance isolated', (now) =>
+    now.phases.some((phase) => phase.name === 'containment' && phase.outcome === 'succeeded'),
+  );
+  expect(await isSilent(suspect)).toBe(true);
+  const outcome = await outcomeOf(handle);
+  expect(outcome.containment).toMatchObject({ outcome: 'isolated', internetEdge });
+  // The agent is still there: Systems Manager's endpoint is what stays open.
+  expect((await runScript(lab.deployment.member, suspect.instanceId, 'echo reached')).stdout).toContain('reached');
+});
