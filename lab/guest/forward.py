@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The guest's only way out: an HTTP forward proxy to a few ports of this machine.
+"""A guest's only way out where the lab has no network of its own: an HTTP forward proxy to a few ports of this machine.
 
-    forward.py PORT...
+    forward.py PORT...          the proxy
+    forward.py --through PORT   no proxy: all bytes go to this one port, and back
 
 QEMU starts one for every connection that the guest makes to its proxy address, with the connection as stdin and
 stdout. A request in absolute form (RFC 9112, 3.2.2) for http://127.0.0.1:PORT/ goes on to that port in origin form;
@@ -77,7 +78,15 @@ def relay(upstream):
                 upstream.shutdown(socket.SHUT_WR)
 
 
+def through(port):
+    with socket.create_connection(("127.0.0.1", port)) as upstream:
+        relay(upstream)
+
+
 def main():
+    if sys.argv[1] == "--through":
+        through(int(sys.argv[2]))
+        return
     ports = {int(port) for port in sys.argv[1:]}
     head, rest = read_head()
     if head is None:

@@ -1,49 +1,76 @@
-import { createHash } from 'node:crypto';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { existsSync } from 'node:fs';
 import { agentEnvironment, agentSettings, hostName } from '../instances/agent-settings';
-import { type EmulatedInstance } from '../instances/emulated-instance';
+import { type AttachedVolume, type EmulatedInstance } from '../instances/emulated-instance';
 import { type InstanceContext, type InstanceRunner, type InstanceRunnerFactory } from '../instances/instance-runner';
-import { volumeImageFile } from '../instances/instance-volumes';
+import { isReadOnly, volumeImageFile } from '../instances/instance-volumes';
 import { forgetProcess, recordProcess } from '../instances/process-ledger';
+import { type InstanceNetwork } from '../network/instance-network';
 import { type Guest, startGuest } from './guest';
-import { GuestAgent } from './guest-agent';
-import { type GuestVolume } from './guest-options';
+import { type GuestInterface, type GuestOptions, type GuestVolume } from './guest-options';
 import { type GuestParts } from './guest-parts';
-import { SOCKET_PATH_LIMIT } from './qemu-arguments';
+import { inQemuOption } from './qemu-arguments';
+import { userModeNetwork } from './user-mode-network';
 
 /** Where the emulator tells no address. */
 const DEFAULT_ADDRESS = '10.0.3.17';
-const BOOT_SECONDS = 180;
+const BOOT_SECONDS = 300;
 
-function volumesOf(instance: EmulatedInstance, stateFolder: string): GuestVolume[] {
-  return [...instance.volumes]
-    .sort((a, b) => a.device.localeCompare(b.device)) // /dev/xvda, the root volume, comes first
-    .map(({ volumeId }) => ({ volumeId, file: volumeImageFile(stateFolder, volumeId) }));
-}
-
-/** In the instance's folder; where that path is too long for a socket, in the folder for temporary files. */
-function channelSocketOf(instanceFolder: string): string {
-  const usual = path.join(instanceFolder, 'channel.sock');
-  if (Buffer.byteLength(usual) <= SOCKET_PATH_LIMIT) return usual;
-  const name = createHash('sha256').update(instanceFolder).digest('hex').slice(0, 16);
-  return path.join(tmpdir(), `lab-guest-${name}.sock`);
-}
+/** What the runner takes of the parts that a guest is made of. */
+export type MachineParts = Pick<GuestParts, 'qemu' | 'kernel' | 'initramfs'>;
 
 function portOf(url: string): number {
   return Number(new URL(url).port);
 }
 
-/** Runs an instance of kind `guest`: a virtual machine under QEMU, and its SSM agent beside it. */
+/** The network as QEMU and the agent need it. */
+interface GuestNetwork {
+  interfaces: GuestInterface[];
+  ssmUrl: string;
+  proxyUrl: string;
+  resolver?: string;
+  launcher?: string[];
+}
+
+function networkOf({ namespace, interfaces, resolver, ssmUrl, proxyUrl }: InstanceNetwork): GuestNetwork {
+  return {
+    interfaces: interfaces.map(
+      ({ networkInterfaceId, macAddress, address, prefixLength, gateway, tapDevice }, index) => {
+        if (tapDevice === undefined) throw new Error(`${networkInterfaceId} has no tap device for a guest`);
+        return {
+          macAddress,
+          addresses: [`${address}/${prefixLength}`],
+          ...(index === 0 && { gateway }),
+          backend: `tap,ifname=${inQemuOption(tapDevice)},script=no,downscript=no`,
+        };
+      },
+    ),
+    ssmUrl,
+    proxyUrl,
+    resolver,
+    launcher: ['ip', 'netns', 'exec', namespace],
+  };
+}
+
+function reducedNetworkOf(instance: EmulatedInstance, context: InstanceContext): GuestNetwork {
+  const address = instance.privateIpAddress ?? DEFAULT_ADDRESS;
+  // Locally administered, from the address: no two instances of a subnet share it.
+  const octets = address.split('.').map((octet) => Number(octet).toString(16).padStart(2, '0'));
+  const network = userModeNetwork(`02:00:${octets.join(':')}`, address, {
+    aws: portOf(context.awsUrl),
+    ssm: portOf(context.ssmUrl),
+  });
+  return { interfaces: [network.interface], ssmUrl: network.ssmUrl, proxyUrl: network.proxyUrl };
+}
+
+/** Runs an instance of kind `guest`: a virtual machine under QEMU that boots its root volume, its SSM agent inside. */
 class GuestRunner implements InstanceRunner {
+  readonly interfaceKind = 'tap';
   private guest: Guest | undefined;
-  private agent: GuestAgent | undefined;
   private agentTimer: NodeJS.Timeout | undefined;
   private stateFolder = '';
-  private bootedWith = '';
-  private volumesChanged = false;
+  private isolated = false;
 
-  constructor(private readonly parts: () => Promise<GuestParts>) {}
+  constructor(private readonly parts: () => Promise<MachineParts>) {}
 
   /**
    * Resolves when the guest has booted.
@@ -52,22 +79,32 @@ class GuestRunner implements InstanceRunner {
   async start(instance: EmulatedInstance, context: InstanceContext): Promise<void> {
     const settings = agentSettings(instance);
     const { instanceId } = instance;
-    const { instanceFolder, stateFolder } = context;
-    const channelSocket = channelSocketOf(instanceFolder);
-    const volumes = volumesOf(instance, stateFolder);
-    const guest = await startGuest(await this.parts(), {
+    const { instanceFolder, stateFolder, network: labNetwork } = context;
+    const network = labNetwork ? networkOf(labNetwork) : reducedNetworkOf(instance, context);
+    const { interfaces, resolver, launcher } = network;
+    this.stateFolder = stateFolder;
+    this.isolated = labNetwork !== undefined;
+    const options: GuestOptions = {
       instanceId,
       stateFolder: instanceFolder,
-      volumes,
-      channelSocket,
-      forwardPorts: [portOf(context.awsUrl), portOf(context.ssmUrl)],
+      volumes: this.volumesOf(instance),
+      interfaces,
+      ...(resolver !== undefined && { resolver }),
+      ...(launcher !== undefined && { launcher }),
       hostname: hostName(instance),
-      address: instance.privateIpAddress ?? DEFAULT_ADDRESS,
-    });
+      agent: {
+        file: context.agentFile,
+        environment: {
+          ...agentEnvironment(instance, context),
+          LAB_SSM_ENDPOINT: network.ssmUrl,
+          http_proxy: network.proxyUrl,
+          HOME: '/root',
+        },
+        atBoot: settings.runs && settings.delaySeconds === 0,
+      },
+    };
+    const guest = await startGuest(await this.parts(), options);
     this.guest = guest;
-    this.stateFolder = stateFolder;
-    this.bootedWith = this.volumeIds(instance);
-    this.volumesChanged = false;
     try {
       await recordProcess(stateFolder, guest.pid, `guest of ${instanceId}`);
       await guest.waitReady(BOOT_SECONDS);
@@ -78,54 +115,66 @@ class GuestRunner implements InstanceRunner {
     void guest.ended.then(() => {
       if (this.guest === guest) context.log(`${instanceId}: its virtual machine has ended, see ${guest.consoleLog}`);
     });
-    if (!settings.runs) return;
-
-    const environment = {
-      ...agentEnvironment(instance, context),
-      PATH: process.env.PATH ?? '/usr/bin:/bin',
-      HOME: instanceFolder,
-      LAB_AGENT_CHANNEL: channelSocket,
-      LAB_AGENT_ROOT: path.join(instanceFolder, 'agent'),
-      LAB_STATE_MARKER: stateFolder,
-    };
-    const { agentFile, log } = context;
-    this.agent = new GuestAgent({ instanceId, stateFolder, agentFile, environment, log });
-    const run = (): void => this.agent?.start();
-    if (settings.delaySeconds > 0) this.agentTimer = setTimeout(run, settings.delaySeconds * 1000);
-    else run();
+    if (!settings.runs || settings.delaySeconds === 0) return;
+    this.agentTimer = setTimeout(() => {
+      guest.startAgent().catch((error: unknown) => context.log(`${instanceId}: its agent: ${String(error)}`));
+    }, settings.delaySeconds * 1000);
   }
 
-  /** A running guest keeps the volumes that it booted with. */
-  update(instance: EmulatedInstance): Promise<void> {
-    this.volumesChanged = this.volumeIds(instance) !== this.bootedWith;
-    return Promise.resolve();
+  /** Volumes come and go while the guest runs, except its root volume. */
+  async update(instance: EmulatedInstance): Promise<void> {
+    const { guest } = this;
+    if (!guest?.isRunning()) return;
+    const wanted = this.volumesOf(instance);
+    const attached = guest.volumes.attached();
+    for (const volumeId of attached) {
+      if (!wanted.some((volume) => volume.volumeId === volumeId)) await guest.volumes.detach(volumeId);
+    }
+    for (const volume of wanted) {
+      // The file of a new volume may come some time after its attachment.
+      if (!attached.includes(volume.volumeId) && existsSync(volume.file)) await guest.volumes.attach(volume);
+    }
+  }
+
+  /** @throws Error the guest does not answer */
+  async killAgent(): Promise<void> {
+    await this.running().killAgent();
+  }
+
+  /** @throws Error the guest does not answer */
+  async startAgent(): Promise<void> {
+    await this.running().startAgent();
   }
 
   async stop(): Promise<void> {
     clearTimeout(this.agentTimer);
-    const { agent, guest } = this;
-    this.agent = undefined;
+    const { guest } = this;
     this.guest = undefined;
-    await agent?.stop();
     if (guest === undefined) return;
     await guest.stop();
     await forgetProcess(this.stateFolder, guest.pid);
   }
 
   notEnforced(): string[] {
-    const gaps = [
-      "security groups: a guest reaches the lab's two endpoints (and nothing else) whatever its groups say",
-    ];
-    if (this.volumesChanged)
-      gaps.push('volumes attached or detached while the guest runs: it sees them after a restart');
-    return gaps;
+    if (this.isolated) return [];
+    return ["security groups: a guest reaches the lab's two endpoints (and nothing else) whatever its groups say"];
   }
 
-  private volumeIds(instance: EmulatedInstance): string {
-    return instance.volumes
-      .map(({ volumeId }) => volumeId)
-      .sort()
-      .join();
+  private running(): Guest {
+    if (!this.guest?.isRunning()) throw new Error('the virtual machine does not run');
+    return this.guest;
+  }
+
+  /** The root volume, /dev/xvda or /dev/sda1, first. */
+  private volumesOf(instance: EmulatedInstance): GuestVolume[] {
+    const isRoot = ({ device }: AttachedVolume): boolean => /^\/dev\/(xvda|sda1?)$/.test(device);
+    return [...instance.volumes]
+      .sort((a, b) => Number(isRoot(b)) - Number(isRoot(a)) || a.device.localeCompare(b.device))
+      .map((volume) => ({
+        volumeId: volume.volumeId,
+        file: volumeImageFile(this.stateFolder, volume.volumeId),
+        readOnly: isReadOnly(instance, volume),
+      }));
   }
 }
 
@@ -133,6 +182,6 @@ class GuestRunner implements InstanceRunner {
  * What an instance host registers for the kind `guest`.
  * @param parts gives the guest's parts; asked at every start, so that they may be built late (ensureGuestParts caches)
  */
-export function guestRunnerFactory(parts: () => Promise<GuestParts>): InstanceRunnerFactory {
+export function guestRunnerFactory(parts: () => Promise<MachineParts>): InstanceRunnerFactory {
   return () => new GuestRunner(parts);
 }

@@ -12,6 +12,8 @@ export interface GuestKernel {
   modules: string;
   /** A statically linked BusyBox. */
   busybox: string;
+  /** Folder with the unpacked kernel package. */
+  package: string;
 }
 
 /** Debian's kernel for clouds. NVMe and ext4 are built in, so the guest sees volumes as a Nitro instance does. */
@@ -44,7 +46,15 @@ async function describeKernel(root: string, version: string): Promise<GuestKerne
     const found = (await readdir(folder)).join(', ');
     throw new Error(`the kernel package ${version} holds not what was expected (${found}): delete ${folder} and retry`);
   }
-  return { version, image, modules, busybox };
+  return { version, image, modules, busybox, package: folder };
+}
+
+/**
+ * Version of the kernel that guests of this cache boot, for example 6.1.0-56-cloud-amd64; its headers, for who builds a
+ * module, are in Debian's package `linux-headers-<version>`. undefined as long as no guest was made.
+ */
+export function guestKernelVersion(cacheFolder: string): Promise<string | undefined> {
+  return newestCached(path.join(cacheFolder, 'guest', 'kernel'));
 }
 
 /**

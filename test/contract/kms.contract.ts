@@ -1,0 +1,152 @@
+import {
+  CreateAliasCommand,
+  CreateKeyCommand,
+  DeleteAliasCommand,
+  DescribeKeyCommand,
+  GetKeyPolicyCommand,
+  PutKeyPolicyCommand,
+  ScheduleKeyDeletionCommand,
+} from '@aws-sdk/client-kms';
+import type { Account } from './account';
+import { differsInLab, documented } from './documented';
+import { policyDocument, type PolicyStatement } from './resources';
+import { target } from './target';
+import { outcome, untilOutcome } from './waiting';
+
+const administered = (account: Account): PolicyStatement => ({
+  Effect: 'Allow',
+  Principal: { AWS: account.rootArn },
+  Action: 'kms:*',
+  Resource: '*',
+});
+const describeKey = (account: Account, KeyId: string) => account.kms.send(new DescribeKeyCommand({ KeyId }));
+
+describe('AWS KMS', () => {
+  documented(
+    'AWS KMS API Reference: CreateKey',
+    'creates a unique customer managed KMS key: SYMMETRIC_DEFAULT by default, enabled',
+    async () => {
+      const { member, resources } = target();
+      const { KeyMetadata } = await describeKey(member, await resources.key(member));
+      expect(KeyMetadata).toMatchObject({
+        AWSAccountId: member.accountId,
+        Enabled: true,
+        KeyManager: 'CUSTOMER',
+        KeySpec: 'SYMMETRIC_DEFAULT',
+        KeyState: 'Enabled',
+      });
+    },
+  );
+
+  differsInLab('AWS KMS API Reference: CreateKey', 'KeyUsage: the default value is ENCRYPT_DECRYPT', async () => {
+    const { member, resources } = target();
+    const { KeyMetadata } = await describeKey(member, await resources.key(member));
+    expect(KeyMetadata!.KeyUsage).toBe('ENCRYPT_DECRYPT');
+  });
+
+  differsInLab(
+    'AWS KMS API Reference: CreateKey',
+    'Policy: the key policy must allow the calling principal to make a subsequent PutKeyPolicy request on the KMS key',
+    async () => {
+      const { member, forensics } = target();
+      const create = new CreateKeyCommand({ Policy: policyDocument(administered(forensics)) });
+      // Nothing is to be deleted: AWS makes no key, and the lab's key goes with the lab.
+      expect(await outcome(member.kms.send(create))).toBe('MalformedPolicyDocumentException');
+    },
+  );
+
+  documented(
+    'AWS KMS API Reference: CreateAlias',
+    'the alias must be unique in the account and Region, and must begin with alias/, but not with alias/aws/',
+    async () => {
+      const { member, resources } = target();
+      const TargetKeyId = await resources.key(member);
+      const AliasName = `alias/${resources.name()}`;
+      const create = (name: string) =>
+        outcome(member.kms.send(new CreateAliasCommand({ AliasName: name, TargetKeyId: TargetKeyId.split('/')[1] })));
+      expect(await create(AliasName)).toBe('accepted');
+      resources.later(AliasName, () => member.kms.send(new DeleteAliasCommand({ AliasName })));
+      expect(await create(AliasName)).toBe('AlreadyExistsException');
+      expect(await create(resources.name())).toMatch(/^(ValidationException|InvalidAliasNameException)$/);
+      expect(await create('alias/aws/ebs')).not.toBe('accepted');
+      expect((await describeKey(member, AliasName)).KeyMetadata!.Arn).toBe(TargetKeyId);
+    },
+  );
+
+  documented(
+    'AWS KMS API Reference: DescribeKey',
+    'KeyManager: KMS keys in your account are either customer managed or AWS managed',
+    async () => {
+      const { member, resources, zones } = target();
+      // The key of EBS is made when it is first used.
+      await resources.volume(member, { AvailabilityZone: zones[0], Encrypted: true, KmsKeyId: 'alias/aws/ebs' });
+      const { KeyMetadata } = await describeKey(member, 'alias/aws/ebs');
+      expect(KeyMetadata).toMatchObject({ KeyManager: 'AWS', AWSAccountId: member.accountId, Enabled: true });
+    },
+  );
+
+  documented(
+    'AWS KMS API Reference: DescribeKey',
+    'NotFoundException: the request was rejected because the specified entity or resource could not be found',
+    async () => {
+      const { member, resources } = target();
+      expect(await outcome(describeKey(member, `alias/${resources.name()}`))).toBe('NotFoundException');
+      expect(await outcome(describeKey(member, '00000000-0000-0000-0000-000000000000'))).toBe('NotFoundException');
+    },
+  );
+
+  documented(
+    'AWS KMS API Reference: DescribeKey',
+    'cross-account use: to perform this operation with a KMS key in a different account, specify the key ARN; the key policy must allow it',
+    async () => {
+      const { member, forensics, resources } = target();
+      const key = await resources.key(member);
+      expect(await outcome(describeKey(forensics, key))).toBe('AccessDeniedException');
+      const Policy = policyDocument(administered(member), {
+        Effect: 'Allow',
+        Principal: { AWS: forensics.rootArn },
+        Action: 'kms:DescribeKey',
+        Resource: '*',
+      });
+      await member.kms.send(new PutKeyPolicyCommand({ KeyId: key, PolicyName: 'default', Policy }));
+      await untilOutcome('accepted', () => describeKey(forensics, key));
+    },
+  );
+
+  documented(
+    'AWS KMS API Reference: PutKeyPolicy',
+    'attaches a key policy to the specified KMS key; the only valid name is default',
+    async () => {
+      const { member, resources } = target();
+      const KeyId = await resources.key(member);
+      const Policy = policyDocument(administered(member));
+      const put = (PolicyName: string) => member.kms.send(new PutKeyPolicyCommand({ KeyId, PolicyName, Policy }));
+      await put('default');
+      const read = await member.kms.send(new GetKeyPolicyCommand({ KeyId, PolicyName: 'default' }));
+      expect(JSON.parse(read.Policy!)).toEqual(JSON.parse(Policy));
+      expect(await outcome(put('another'))).not.toBe('accepted');
+    },
+  );
+
+  differsInLab(
+    'AWS KMS API Reference: PutKeyPolicy',
+    'the key policy must allow the calling principal to make a subsequent PutKeyPolicy request: this reduces the risk that the key becomes unmanageable',
+    async () => {
+      const { member, forensics, resources } = target();
+      // Where the call is accepted, the key can no longer be deleted by its own account.
+      const { KeyMetadata } = await member.kms.send(new CreateKeyCommand({ Description: resources.prefix }));
+      const KeyId = KeyMetadata!.KeyId!;
+      const put = (owner: Account) =>
+        member.kms.send(
+          new PutKeyPolicyCommand({ KeyId, PolicyName: 'default', Policy: policyDocument(administered(owner)) }),
+        );
+      const unmanageable = await outcome(put(forensics));
+      if (unmanageable !== 'accepted') {
+        resources.later(`key ${KeyId}`, () =>
+          member.kms.send(new ScheduleKeyDeletionCommand({ KeyId, PendingWindowInDays: 7 })),
+        );
+      }
+      expect(unmanageable).toBe('MalformedPolicyDocumentException');
+    },
+  );
+});
