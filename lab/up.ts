@@ -9,13 +9,18 @@ import { labUp, type LabStatus } from './lab';
 import type { AccountClients } from './seed/account-clients';
 import { deploy, type LabDeployment } from './seed/deployment';
 import { launchSuspect, type Suspect } from './seed/suspect';
-import { silentProgress, streamProgress } from './setup/setup-progress';
+import { plant, type PlantingReport } from './scenarios/plant';
+import { loadScenario } from './scenarios/scenario';
+import { runScript } from './seed/run-script';
+import { type SetupProgress, silentProgress, streamProgress } from './setup/setup-progress';
 import { type SuspectParts, suspectParts, suspectVolumes } from './suspect-kind';
 import { startWorkerProcess } from './worker-process';
 
 export interface SeededLab extends LabStatus {
   suspect?: Suspect;
-  /** Why the suspect is recorded evidence and not a machine. */
+  /** What was planted on a suspect that runs. */
+  planted?: PlantingReport;
+  /** Why the suspect is recorded evidence and not a machine, or what it lacks. */
   suspectNote?: string;
   /** Settings for the worker and the CLI, as a dotenv file. */
   environmentFile: string;
@@ -24,8 +29,10 @@ export interface SeededLab extends LabStatus {
 export interface SeededLabOptions {
   config: LabConfig;
   keepState?: boolean;
-  /** Launch a suspect with the planted intrusion. */
+  /** Launch a suspect. */
   suspect: boolean;
+  /** What is planted on it if it is a machine: a scenario by its name or file; default the intrusion. */
+  scenario?: string;
   quiet: boolean;
   policy?: Policy;
   /** Where the settings are written; by default FORENSICS_ENV_FILE or forensics.env in the project. */
@@ -33,7 +40,8 @@ export interface SeededLabOptions {
 }
 
 /** Seconds that a suspect may take to boot and register; a guest boots under software emulation. */
-const AGENT_SECONDS = 180;
+const AGENT_SECONDS = 300;
+const PLANTING_SECONDS = 300;
 
 export const temporalSearchAttributes = Object.values(searchAttributes).map((key) => ({
   name: key.name,
@@ -61,11 +69,14 @@ export async function labUpWithSeed(options: SeededLabOptions): Promise<SeededLa
       await startWorkerProcess(config.stateFolder, deployment.environment);
       step.done();
       const suspect = options.suspect ? await startSuspect(config, deployment, parts, progress) : undefined;
+      const planted =
+        suspect?.kind === 'guest' ? await plantOn(suspect, deployment, options.scenario, progress) : undefined;
       await writeFile(
         summaryFile,
         JSON.stringify({
           environmentFile,
           ...(suspect && { suspect }),
+          ...(planted && { planted }),
           ...(parts.note !== undefined && { suspectNote: parts.note }),
         }),
       );
@@ -95,10 +106,13 @@ async function startSuspect(
   config: LabConfig,
   deployment: LabDeployment,
   parts: SuspectParts,
-  progress: ReturnType<typeof streamProgress>,
+  progress: SetupProgress,
 ): Promise<Suspect> {
   const step = progress.begin(
-    `Suspect: disks with the planted intrusion, ${parts.kind === 'guest' ? 'a guest under QEMU' : 'recorded memory'}`,
+    parts.kind === 'guest'
+      ? 'Suspect: a guest under QEMU boots from its root volume'
+      : 'Suspect: recorded memory, disks with the planted intrusion',
+    parts.kind === 'guest' ? 40 : undefined,
   );
   try {
     const suspect = await launchSuspect(deployment.member, {
@@ -109,6 +123,24 @@ async function startSuspect(
     await waitForAgent(deployment.member, suspect.instanceId);
     step.done(suspect.instanceId);
     return suspect;
+  } catch (error) {
+    step.failed();
+    throw error;
+  }
+}
+
+async function plantOn(
+  { instanceId }: Suspect,
+  { member }: LabDeployment,
+  scenarioName = 'intrusion',
+  progress: SetupProgress,
+): Promise<PlantingReport> {
+  const scenario = await loadScenario(scenarioName);
+  const step = progress.begin(`Suspect: the traces of ${scenario.name} are planted on it`);
+  try {
+    const report = await plant(scenario, (script) => runScript(member, instanceId, script, PLANTING_SECONDS));
+    step.done(`${report.traces.filter(({ outcome }) => outcome === 'planted').length} traces`);
+    return report;
   } catch (error) {
     step.failed();
     throw error;

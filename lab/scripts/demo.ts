@@ -18,11 +18,14 @@ import { type Progress, progressOf } from '../../starters/cli/progress';
 import { caseRequestFrom } from '../../starters/intake';
 import { startCase } from '../../starters/start-case';
 import { connectToTemporal } from '../../starters/temporal-client';
-import { fetchEvidence } from '../../starters/cli/evidence-objects';
+import { fetchEvidence, openEvidenceObject } from '../../starters/cli/evidence-objects';
 import { type CaseView, MESSAGES } from '../../workflows/contract/messages';
 import type { Decision } from '../../domain/checkpoint';
 import { labConfig, PROJECT_ROOT } from '../config';
 import { labDown } from '../lab';
+import { judgeCase } from '../scenarios/judge-case';
+import type { PlantingReport } from '../scenarios/plant';
+import { loadScenario } from '../scenarios/scenario';
 import { labUpWithSeed } from '../up';
 import { parse as parseEnvironment } from 'dotenv';
 
@@ -86,11 +89,12 @@ async function main(): Promise<void> {
     const caseSeconds = (Date.now() - caseStartedAt) / 1000;
     await writeResults(outcome, uiLink);
     say(`\n${caseText(view)}\n`);
+    const missed = lab.planted ? await tellPlanted(lab.planted, outcome, suspect.volumeIds[0] ?? '') : 0;
     const folder = path.join(PROJECT_ROOT, 'demo-output');
     say(`The case closed ${outcome.outcome} in ${caseSeconds.toFixed(0)} s (set-up ${setUpSeconds.toFixed(0)} s).`);
     say(`Report   ${path.join(folder, outcome.caseId, 'report.html')}\nSummary  ${path.join(folder, 'summary.json')}`);
     await client.connection.close();
-    if (outcome.outcome !== 'complete') process.exitCode = 1;
+    if (outcome.outcome !== 'complete' || missed > 0) process.exitCode = 1;
   } finally {
     if (interactive || values['keep-lab']) {
       say(
@@ -101,6 +105,16 @@ async function main(): Promise<void> {
       await rm(lab.environmentFile, { force: true });
     }
   }
+}
+
+/** What of the planted traces the case found. Returns how many it missed. */
+async function tellPlanted(planted: PlantingReport, outcome: CaseOutcome, rootVolumeId: string): Promise<number> {
+  const scenario = await loadScenario(planted.scenario);
+  const { traces } = await judgeCase(scenario, outcome, rootVolumeId, openEvidenceObject, planted);
+  const missed = traces.filter((trace) => trace.outcome !== 'found');
+  say(`Planted on the running suspect and found: ${traces.length - missed.length} of ${traces.length} traces`);
+  for (const { trace, outcome: how, reasons } of missed) say(`  ${how.toUpperCase()} ${trace}: ${reasons.join('; ')}`);
+  return missed.length;
 }
 
 /** Shows what is in progress until the case is closed; calls `decide` once when it waits for consent to the isolation. */

@@ -246,7 +246,7 @@ describe('an examination that lasts longer than its URLs', () => {
     'forensic-symbols': `#!/bin/sh\necho '{"kernel": "6.1.0", "fiveLevelPaging": false}'\n`,
     vol: `#!/bin/sh
 echo 'Volatility 3 Framework 2.28.2' >&2
-case "$*" in *linux.pslist*) sleep 9 ;; esac
+case "$*" in *linux.pslist*) sleep 24 ;; esac
 echo '{"PID": 1, "COMM": "systemd"}'
 `,
   };
@@ -270,7 +270,7 @@ echo '{"PID": 1, "COMM": "systemd"}'
       const own = createExaminationActivities({
         config,
         clients,
-        renewal: { urlSeconds: 5, everyMs: 1_000, parts: 64 },
+        renewal: { urlSeconds: 15, everyMs: 3_000, parts: 64 },
       });
       const exhibit = { ...(await memoryExhibit()), id: 'slow' };
       const host = await runActivity(own.launchForensicInstance, { caseId, region, exhibit });

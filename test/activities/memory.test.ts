@@ -287,12 +287,12 @@ describe('memory of a running instance', () => {
     try {
       const caseId = newCase();
       const file = path.join(lab.folder, 'memory.lime');
-      const slow = `#!/bin/sh\n{ head -c ${5 * MIB}; sleep 8; head -c ${5 * MIB}; sleep 4; cat; } <'${file}' >"$2"\n`;
+      const slow = `#!/bin/sh\n{ head -c ${5 * MIB}; sleep 20; head -c ${5 * MIB}; sleep 4; cat; } <'${file}' >"$2"\n`;
       const memoryTools = [await lab.putTool(slow)];
       const memory = createMemoryActivities({
         config: { ...lab.config, memoryTools },
         clients,
-        renewal: { urlSeconds: 5, everyMs: 1_000, parts: 64 },
+        renewal: { urlSeconds: 15, everyMs: 3_000, parts: 64 },
       });
       const capture = await start(caseId, memory);
       const { report } = await follow(caseId, capture, memory);

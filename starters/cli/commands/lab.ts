@@ -19,11 +19,17 @@ export function addLabCommands(program: Command): void {
     )
     .option('--keep-state', 'keep volumes and Temporal’s database of the last time')
     .option('--no-suspect', 'launch no suspect instance')
-    .action(async (options: { keepState?: boolean; suspect: boolean }, command: Command) => {
+    .option(
+      '--scenario <name or file>',
+      'what is planted on a suspect that is a machine (docs/scenarios.md)',
+      'intrusion',
+    )
+    .action(async (options: { keepState?: boolean; suspect: boolean; scenario: string }, command: Command) => {
       const status = await labUpWithSeed({
         config: labConfig(),
         keepState: options.keepState === true,
         suspect: options.suspect,
+        scenario: options.scenario,
         quiet: wantsJson(command),
       });
       answer(command, status, () => {

@@ -123,7 +123,7 @@ describe('snapshot lock', () => {
 
   it('an expired lock is told as expired and holds nothing', async () => {
     const id = await completedSnapshot();
-    await lock(id, { LockMode: 'compliance', ExpirationDate: new Date(Date.now() + 1_500) });
+    await lock(id, { LockMode: 'compliance', ExpirationDate: new Date(Date.now() + 10_000) });
     await eventually(
       () => locked(id),
       (view) => view?.LockState === 'expired',

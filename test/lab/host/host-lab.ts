@@ -145,7 +145,7 @@ export class TestAccount {
 
 /** The first answer of `attempt` that is no rejection, within 30 s. */
 export async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 90_000;
   for (;;) {
     try {
       return await attempt();

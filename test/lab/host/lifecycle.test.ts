@@ -1,7 +1,6 @@
 import fs from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Connection } from '@temporalio/client';
 
@@ -68,9 +67,8 @@ test(
     const status = await labUp({ config, forensicTools: false });
     await launchOne(status);
     process.kill(status.pid, 'SIGKILL');
-    await sleep(200);
+    await eventually(async () => expect(await labStatus(config)).toBeUndefined());
     await expect(checkPorts(config)).rejects.toThrow('in use');
-    expect(await labStatus(config)).toBeUndefined();
 
     await labDown(config);
     await eventually(async () => expect(await remains(config.stateFolder)).toEqual([]));

@@ -132,7 +132,7 @@ export async function endAgent(agent: ChildProcess, signal: NodeJS.Signals = 'SI
 export async function until(
   what: string,
   condition: () => Promise<boolean> | boolean,
-  withinMs = 20_000,
+  withinMs = 90_000,
 ): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (!(await condition())) {
@@ -180,7 +180,7 @@ export async function invocationOf(client: SSMClient, commandId: string): Promis
   return answer.CommandInvocations![0]!;
 }
 
-export async function finished(client: SSMClient, commandId: string, withinMs = 40_000): Promise<CommandInvocation> {
+export async function finished(client: SSMClient, commandId: string, withinMs = 90_000): Promise<CommandInvocation> {
   let invocation = await invocationOf(client, commandId);
   await until(
     `command ${commandId} finished`,
