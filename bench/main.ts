@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { type BenchLab, startBenchLab } from './bench-lab';
+import { footprintText, measureFootprint } from './lab-footprint';
 import { machineFacts } from './machine';
 import { type CaseMeasurement, measureCase } from './measure-case';
 import { type BenchResult, report } from './report';
@@ -10,15 +11,23 @@ import { encryptionsOf } from './suspects';
 const MOST_VOLUMES = 5;
 
 const USAGE = `npm run bench -- [--volumes 1,4] [--runs 1] [--durations zero|realistic] [--json FILE]
+npm run bench -- --lab-footprint [--json FILE]
   --volumes    numbers of volumes of the suspect, 1 to ${MOST_VOLUMES}, separated by commas
   --runs       how often each case is run
   --durations  zero: AWS and tools take no time; realistic: they take seconds. Default: both
-  --json       also writes every measurement to FILE`;
+  --json       also writes every measurement to FILE
+  --lab-footprint  memory and disk of a lab with one guest, one sandbox and 1,000 paper instances`;
 
 export async function main(args: string[]): Promise<number> {
   const options = readOptions(args);
   if (!options) {
     process.stdout.write(`${USAGE}\n`);
+    return 0;
+  }
+  if (options.labFootprint) {
+    const footprint = await measureFootprint();
+    if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(footprint, null, 1)}\n`);
+    process.stdout.write(`${footprintText(footprint)}\n`);
     return 0;
   }
   const result: BenchResult = {
@@ -79,6 +88,7 @@ async function serverVersion(lab: BenchLab): Promise<string> {
 }
 
 interface Options {
+  labFootprint: boolean;
   volumes: number[];
   runs: number;
   modes: Mode[];
@@ -94,6 +104,7 @@ export function readOptions(args: string[]): Options | undefined {
       runs: { type: 'string', default: '1' },
       durations: { type: 'string' },
       json: { type: 'string' },
+      'lab-footprint': { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -103,6 +114,7 @@ export function readOptions(args: string[]): Options | undefined {
   if (durations !== undefined && durations !== 'zero' && durations !== 'realistic')
     throw new Error(`--durations ${durations}: give zero or realistic`);
   return {
+    labFootprint: values['lab-footprint'],
     volumes,
     runs: wholeNumber('--runs', values.runs, 100),
     modes: durations === undefined ? ['zero', 'realistic'] : [durations],

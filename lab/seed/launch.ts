@@ -12,7 +12,6 @@ import {
   CreateTagsCommand,
   CreateVolumeCommand,
   DescribeInstancesCommand,
-  ModifyInstanceAttributeCommand,
   RegisterImageCommand,
   RunInstancesCommand,
   waitUntilInstanceRunning,
@@ -138,11 +137,6 @@ async function run(member: AccountClients, settings: LaunchSettings, count: numb
   );
   const instanceIds = (answer.Instances ?? []).flatMap((instance) => instance.InstanceId ?? []);
   await waitUntilInstanceRunning({ client: ec2, ...PATIENCE }, { InstanceIds: instanceIds });
-  for (const InstanceId of instanceIds) {
-    await ec2.send(
-      new ModifyInstanceAttributeCommand({ InstanceId, InstanceInitiatedShutdownBehavior: { Value: 'terminate' } }),
-    );
-  }
   return instanceIds;
 }
 

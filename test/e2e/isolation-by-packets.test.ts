@@ -6,18 +6,18 @@ import {
   RevokeSecurityGroupEgressCommand,
 } from '@aws-sdk/client-ec2';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { networkCounters } from '../../lab/network/packet-counters';
+import { BEACON_ADDRESS } from '../../lab/network/internet';
 import type { InternetAccess } from '../../lab/seed/network';
 import { runScript } from '../../lab/seed/run-script';
 import type { Suspect } from '../../lab/seed/suspect';
+import { goesOn, isSilent } from './beacon-session';
 import { decide, outcomeOf, startTestLab, type TestLab, until } from './support';
 
 jest.setTimeout(300_000);
 
-const BEACON = '203.0.113.66';
 /** A line every fifth of a second, and an answer to each, as long as the connection lives. */
 const SESSION = `setsid bash -c '
-  exec 3<>/dev/tcp/${BEACON}/443
+  exec 3<>/dev/tcp/${BEACON_ADDRESS}/443
   while echo heartbeat >&3 && read -r -t 60 -u 3 _; do sleep 0.2; done
 ' </dev/null >/dev/null 2>&1 &`;
 
@@ -27,38 +27,11 @@ beforeAll(async () => {
 });
 afterAll(() => lab.stop());
 
-/** Bytes that passed between the instance and the beacon server, both directions, in all of its life. */
-async function bytesPassed({ instanceId }: Suspect): Promise<number> {
-  const counters = await networkCounters(lab.config.stateFolder, instanceId);
-  return counters
-    .flatMap((eni) => eni.peers)
-    .filter((peer) => peer.address === BEACON)
-    .reduce((sum, peer) => sum + peer.fromInstance.accepted.bytes + peer.toInstance.accepted.bytes, 0);
-}
-
-/** Looks for up to a minute whether more bytes pass. */
-async function goesOn(suspect: Suspect): Promise<boolean> {
-  const before = await bytesPassed(suspect);
-  for (let look = 0; look < 240; look += 1) {
-    await sleep(250);
-    if ((await bytesPassed(suspect)) > before) return true;
-  }
-  return false;
-}
-
-/** As many beats as the session had time for, and not one byte of them. */
-async function isSilent(suspect: Suspect): Promise<boolean> {
-  await sleep(1000); // the rules take effect within half a second
-  const before = await bytesPassed(suspect);
-  await sleep(5000);
-  return (await bytesPassed(suspect)) === before;
-}
-
 async function suspectWithSession(internet: InternetAccess): Promise<Suspect> {
   const suspect = await lab.launch({ internet });
   const { exitCode, stderr } = await runScript(lab.deployment.member, suspect.instanceId, SESSION);
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-  expect(await goesOn(suspect)).toBe(true);
+  expect(await goesOn(lab, suspect)).toBe(true);
   return suspect;
 }
 
@@ -80,7 +53,7 @@ test('one change to a group without any rule leaves the open session alive (EC2 
     new ModifyNetworkInterfaceAttributeCommand({ NetworkInterfaceId: eni!.NetworkInterfaceId!, Groups: [GroupId!] }),
   );
   await sleep(1000);
-  expect(await goesOn(suspect)).toBe(true);
+  expect(await goesOn(lab, suspect)).toBe(true);
 });
 
 test.each<[InternetAccess, object[]]>([
@@ -90,12 +63,12 @@ test.each<[InternetAccess, object[]]>([
   const suspect = await suspectWithSession(internet);
   const handle = await lab.openCase(suspect);
   await until(handle, 'the isolation checkpoint open', (now) => now.checkpoints.isolation.state === 'open');
-  expect(await goesOn(suspect)).toBe(true);
+  expect(await goesOn(lab, suspect)).toBe(true);
   await decide(handle);
   await until(handle, 'the instance isolated', (now) =>
     now.phases.some((phase) => phase.name === 'containment' && phase.outcome === 'succeeded'),
   );
-  expect(await isSilent(suspect)).toBe(true);
+  expect(await isSilent(lab, suspect)).toBe(true);
   const outcome = await outcomeOf(handle);
   expect(outcome.containment).toMatchObject({ outcome: 'isolated', internetEdge });
   // The agent is still there: Systems Manager's endpoint is what stays open.

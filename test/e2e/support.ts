@@ -45,8 +45,16 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address ? address.port : 0;
 }
 
-/** Suspects of this lab give away the recorded memory image; their documents run for real. */
-export async function startTestLab(policy?: Policy): Promise<TestLab> {
+/** Suspects that give away the recorded memory image; their documents run for real. */
+async function recordedParts(cacheFolder: string): Promise<SuspectParts & { fixtureMemory: string }> {
+  const fixtureMemory = path.join(cacheFolder, 'fixtures', `memory-${process.pid}.lime`);
+  await unpackFixture('memory-linux-6.1.lime', fixtureMemory);
+  const file = path.join(__dirname, '../../lab/guest/fixture-memory-tool.sh');
+  return { kind: 'fixture', fixtureMemory, memoryTools: [{ name: 'fixture-memory', version: '1', file }] };
+}
+
+/** @param machine parts of a guest; without them suspects give away recorded memory */
+export async function startTestLab(policy?: Policy, machine?: SuspectParts): Promise<TestLab> {
   const { cacheFolder } = labConfig();
   const stateFolder = await mkdtemp(path.join(os.tmpdir(), 'forensics-e2e-'));
   const config: LabConfig = {
@@ -55,20 +63,12 @@ export async function startTestLab(policy?: Policy): Promise<TestLab> {
     ports: { aws: await freePort(), ssm: await freePort(), temporal: await freePort(), temporalUi: await freePort() },
     durations: { snapshotSeconds: 1, copySeconds: 1 },
   };
-  const fixtureMemory = path.join(cacheFolder, 'fixtures', `memory-${process.pid}.lime`);
-  await unpackFixture('memory-linux-6.1.lime', fixtureMemory);
-  const lab = await startLab(config, { searchAttributes: temporalSearchAttributes, fixtureMemory });
-  const parts: SuspectParts = {
-    kind: 'fixture',
-    fixtureMemory,
-    memoryTools: [
-      {
-        name: 'fixture-memory',
-        version: '1',
-        file: path.join(__dirname, '../../lab/guest/fixture-memory-tool.sh'),
-      },
-    ],
-  };
+  const parts = machine ?? (await recordedParts(cacheFolder));
+  const { fixtureMemory } = parts;
+  const lab = await startLab(config, {
+    searchAttributes: temporalSearchAttributes,
+    ...(fixtureMemory !== undefined && { fixtureMemory }),
+  });
   const status = lab.status();
   const deployment = await deployLab(config, status, parts, policy);
   let worker = await startWorkerProcess(stateFolder, deployment.environment);
@@ -90,13 +90,13 @@ export async function startTestLab(policy?: Policy): Promise<TestLab> {
     },
     async launch(settings = {}) {
       const suspect = await launchSuspect(deployment.member, {
-        kind: 'fixture',
-        volumes: await suspectVolumes(cacheFolder),
+        kind: parts.kind,
+        volumes: await suspectVolumes(cacheFolder, parts.rootDisk),
         stateFolder,
         ...settings,
       });
       if (settings.tags?.['lab:agent'] === undefined && suspect.kind !== 'paper')
-        await waitForAgent(deployment.member, suspect.instanceId, 60);
+        await waitForAgent(deployment.member, suspect.instanceId);
       return suspect;
     },
     async openCase(suspect) {
@@ -111,7 +111,7 @@ export async function startTestLab(policy?: Policy): Promise<TestLab> {
       if (process.env.KEEP_TEST_LOGS)
         await cp(path.join(stateFolder, 'logs'), process.env.KEEP_TEST_LOGS, { recursive: true });
       await rm(stateFolder, { recursive: true, force: true });
-      await rm(fixtureMemory, { force: true });
+      if (fixtureMemory !== undefined) await rm(fixtureMemory, { force: true });
       await rm(`${fixtureMemory}.system`, { recursive: true, force: true });
     },
   };
