@@ -48,9 +48,8 @@ async function main(): Promise<void> {
       process.stderr.write(`forensics: ${error.message}\n`);
       process.exitCode = 1;
     } else {
-      process.stderr.write(
-        `forensics: ${printable(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`,
-      );
+      process.stderr.write(`forensics: ${printable(error instanceof Error ? error.message : String(error))}\n`);
+      if (process.env.DEBUG && error instanceof Error) process.stderr.write(`${printable(error.stack ?? '')}\n`);
       process.exitCode = 1;
     }
   }

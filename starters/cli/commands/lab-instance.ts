@@ -4,6 +4,8 @@ import { DescribeInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/cl
 import { DescribeInstanceInformationCommand } from '@aws-sdk/client-ssm';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { LAB_ACCOUNTS, labConfig } from '../../../lab/config';
+import { ensureGuestParts, GuestPartsError } from '../../../lab/guest/guest-parts';
+import type { RootFileSystem } from '../../../lab/guest/root-disk';
 import { controlInstance } from '../../../lab/control';
 import { labStatus, type LabStatus } from '../../../lab/lab';
 import { type AccountClients, administratorOf } from '../../../lab/seed/account-clients';
@@ -29,6 +31,7 @@ interface LaunchOptions {
   autoScalingGroup?: string;
   agent?: string;
   internet?: InternetAccess;
+  rootFileSystem: RootFileSystem;
   type: string;
   wait: boolean;
 }
@@ -65,6 +68,9 @@ Examples:
     .option('--auto-scaling-group <name>', 'Auto Scaling group to join, made if there is none')
     .addOption(new Option('--internet <way>', 'how it reaches the lab’s internet').choices(INTERNET_ACCESS))
     .option('--agent <behaviour>', 'SSM agent: none, late:SECONDS, slow:MILLISECONDS, scripted (paper only)')
+    .addOption(
+      new Option('--root-file-system <name>', 'of a guest’s own root disk').choices(['ext4', 'xfs']).default('ext4'),
+    )
     .option('--type <instance type>', 'as EC2 shows it', 't3.nano')
     .option('--wait', 'until the SSM agents are online', false)
     .action(async (options: LaunchOptions, command: Command) => {
@@ -72,7 +78,7 @@ Examples:
       const launched = await launchInstances(member, {
         kind: options.kind,
         count: options.count,
-        volumes: options.volume,
+        volumes: options.kind === 'guest' ? await guestVolumes(options) : options.volume,
         tags: { ...options.tag, ...(options.agent !== undefined && { 'lab:agent': options.agent }) },
         instanceType: options.type,
         ...(options.internet !== undefined && { internet: options.internet }),
@@ -129,10 +135,16 @@ Examples:
     .option('--scenario <name or file>', 'intrusion, clean, or a YAML file', 'intrusion')
     .action(async (instanceId: string, options: { scenario: string }, command: Command) => {
       const { member } = await runningLab();
-      const report = await plant(await loadScenario(options.scenario), (script) =>
-        runScript(member, instanceId, script, PLANTING_SECONDS),
+      const scenario = await loadScenario(options.scenario);
+      const report = await plant(scenario, (script) => runScript(member, instanceId, script, PLANTING_SECONDS));
+      answer(command, report, () =>
+        print(
+          table(
+            ['trace', 'outcome', 'why'],
+            report.traces.map(({ id, outcome, reason }) => [id, outcome, reason ?? '']),
+          ),
+        ),
       );
-      answer(command, report, () => print(JSON.stringify(report, null, 2)));
     });
 
   for (const [action, description] of [
@@ -168,6 +180,19 @@ async function runningLab(): Promise<{ status: LabStatus; member: AccountClients
     administratorOf(LAB_ACCOUNTS.forensics, endpoints),
   ]);
   return { status, member, forensics };
+}
+
+/** A guest boots from its first volume: one without an image of its own gets the lab's root disk. */
+async function guestVolumes({ volume, rootFileSystem }: LaunchOptions): Promise<LaunchVolume[]> {
+  const [root = { encryption: 'none' as const }, ...others] = volume;
+  if (root.image !== undefined) return volume;
+  try {
+    const { rootDisk } = await ensureGuestParts(labConfig().cacheFolder, undefined, process.env, rootFileSystem);
+    return [{ ...root, image: rootDisk }, ...others];
+  } catch (error) {
+    if (error instanceof GuestPartsError) throw new UsageError(`no guest can be made here: ${error.message}`);
+    throw error;
+  }
 }
 
 interface ListedInstance {
