@@ -234,6 +234,7 @@ def copy_snapshot(_original, self, source_snapshot_id, source_region, descriptio
         kms_key_id=kms_key_id if encrypted else None,
     )
     copied._size = source.volume_size
+    copied._is_copy = True  # StartSnapshot of the EBS direct APIs gives the same arbitrary volume id
     with _copies_lock:
         require_room(self)
         self.snapshots[copied.id] = copied
@@ -257,7 +258,7 @@ def copy_snapshot(_original, self, source_snapshot_id, source_region, descriptio
 
 def require_room(backend):
     """The quota "Concurrent snapshot copies per destination Region" of an account."""
-    copies = [one for one in list(backend.snapshots.values()) if one.volume.id == COPIED_VOLUME]
+    copies = [one for one in list(backend.snapshots.values()) if one.__dict__.get("_is_copy")]
     if len([one for one in copies if one.status == "pending"]) >= COPY_LIMIT:
         raise EC2ClientError(
             "ResourceLimitExceeded", f"Too many snapshot copies in progress. The limit is {COPY_LIMIT}."
