@@ -2,6 +2,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 
 import { bundleAgent } from './agent/bundle';
+import { realAgentFolder } from './agent/real-agent';
 import { startEmulator } from './aws/emulator';
 import { LAB_ACCOUNTS, type LabConfig } from './config';
 import { startControlServer } from './control';
@@ -197,6 +198,8 @@ function required(value: string | undefined): string {
 /** What sandboxes are given from this machine: tools, and the folders where those tools' Python lives. */
 async function sandboxOptions(config: LabConfig, options: LabOptions, tools: SetupResult): Promise<SandboxOptions> {
   const result: SandboxOptions = {};
+  const realAgent = await realAgentFolder();
+  if (realAgent !== undefined) result.realAgentFolder = realAgent;
   if (options.fixtureMemory !== undefined) result.fixtureMemory = path.resolve(options.fixtureMemory);
   if (options.forensicToolsFolder !== undefined) result.forensicTools = path.resolve(options.forensicToolsFolder);
   if (tools.forensicTools !== undefined) {

@@ -1,18 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
 
-/** What an instance needs to run the amazon-ssm-agent that the user has, in place of the lab's. */
-export interface RealAgentPlan {
-  /** Programs to be put into the instance: from this machine's path to the instance's, mode 0755. */
-  programs: { source: string; target: string }[];
-  /** Folders that must exist in the instance. */
-  folders: string[];
-  /** Files to be written in the instance. */
-  files: { path: string; content: string }[];
-  /** Started as root in the instance; it stays in the foreground. */
-  command: string[];
-  environment: Record<string, string>;
-}
+import type { AgentPlan } from './agent-plan';
 
 export interface RealAgentOptions {
   /** Folder of the four programs. */
@@ -25,9 +14,12 @@ export interface RealAgentOptions {
   ssmUrl: string;
 }
 
-const PROGRAMS = ['amazon-ssm-agent', 'ssm-agent-worker', 'ssm-document-worker', 'ssm-session-worker'];
+/** Those that are the agent; the second polls for messages, and is started by the first. */
+const AGENT_PROGRAMS = ['amazon-ssm-agent', 'ssm-agent-worker'];
+const PROGRAMS = [...AGENT_PROGRAMS, 'ssm-document-worker', 'ssm-session-worker'];
 /** Where the agent looks for its workers, and for its settings. */
 const PROGRAM_FOLDER = '/usr/bin';
+const inside = (program: string): string => path.posix.join(PROGRAM_FOLDER, program);
 const SETTINGS_FILE = '/etc/amazon/ssm/amazon-ssm-agent.json';
 
 /**
@@ -50,8 +42,11 @@ export async function realAgentFolder(env: NodeJS.ProcessEnv = process.env): Pro
  * (CustomIdentity), so that neither an activation nor the metadata service is asked. The agent always dials the newer
  * message gateway (Mgs) by wss, in vain, and stays with ec2messages (Mds). Output to S3 is not to be had with it: it
  * takes for S3 a host that resolves with the bucket's name before it.
+ *
+ * An earlier sketch of the lab ran amazon-ssm-agent 3.3.0.0 with such settings. This plan, and the sandbox that follows it,
+ * were tried with a stand-in only: no package registry carries the agent.
  */
-export function realAgentPlan(options: RealAgentOptions): RealAgentPlan {
+export function realAgentPlan(options: RealAgentOptions): AgentPlan {
   const { ssmUrl: Endpoint, region: Region, instanceId: InstanceID } = options;
   const settings = {
     Profile: { ShareCreds: false },
@@ -83,16 +78,19 @@ export function realAgentPlan(options: RealAgentOptions): RealAgentPlan {
   return {
     programs: PROGRAMS.map((program) => ({
       source: path.join(options.agentFolder, program),
-      target: path.posix.join(PROGRAM_FOLDER, program),
+      target: inside(program),
     })),
     folders: [path.posix.dirname(SETTINGS_FILE), '/var/lib/amazon/ssm', '/var/log/amazon/ssm'],
     files: [{ path: SETTINGS_FILE, content: `${JSON.stringify(settings, null, 2)}\n` }],
-    command: [path.posix.join(PROGRAM_FOLDER, 'amazon-ssm-agent')],
+    command: [inside('amazon-ssm-agent')],
     environment: {
       // No secret: the lab's server tells agents apart by instance id, and the agent insists on some credentials.
       AWS_ACCESS_KEY_ID: 'AKIALABAGENT',
       AWS_SECRET_ACCESS_KEY: 'lab-agent',
       AWS_REGION: Region,
+      // The proxy of the instance's network is for documents; Go's HTTP client would take it for the agent's calls too.
+      no_proxy: new URL(Endpoint).hostname,
     },
+    processes: AGENT_PROGRAMS.map(inside),
   };
 }

@@ -60,6 +60,7 @@ export interface LabInstance {
   imageId: string;
   kind: InstanceKind;
   tags: Record<string, string>;
+  instanceType: string;
   availabilityZone: string;
   privateIpAddress?: string;
   volumes: { volumeId: string; device: string; sizeGiB: number; readOnlyHint: boolean }[];

@@ -83,7 +83,12 @@ export class ProcessRunner implements InstanceRunner {
   }
 
   notEnforced(): string[] {
-    return this.bay?.notEnforced() ?? [];
+    const { realAgentFolder } = this.options;
+    return [
+      // It reads its settings from this machine's /etc, and keeps its state in this machine's /var.
+      ...(realAgentFolder === undefined ? [] : [`LAB_SSM_AGENT_DIR: plain processes run the lab's own agent`]),
+      ...(this.bay?.notEnforced() ?? []),
+    ];
   }
 
   /** Starts the agent, and again when it ends, until the instance stops. */

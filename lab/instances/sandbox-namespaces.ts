@@ -3,6 +3,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import readline from 'node:readline';
 
+import type { AgentPlan } from '../agent/agent-plan';
 import type { InstanceNetwork } from '../network/instance-network';
 import { insideNamespace } from '../network/run-in-namespace';
 import { forgetProcess, killGroup, recordProcess } from './process-ledger';
@@ -18,8 +19,9 @@ export interface SandboxSettings {
   forensicTools?: string;
   fixtures?: string;
   /** Absent: an instance without an SSM agent. */
-  agentFile?: string;
+  agent?: AgentPlan;
   agentDelaySeconds: number;
+  /** What the agent and its documents see. */
   agentEnvironment: Record<string, string>;
   /** Absent: the sandbox shares this machine's network. */
   network?: InstanceNetwork;
@@ -51,11 +53,22 @@ function environmentLines(environment: Record<string, string>): string {
     .join('\n');
 }
 
+/** Writes what the agent needs in the instance as a tree of files and folders, anew at each start. Returns its folder. */
+async function agentTree(instanceFolder: string, agent: AgentPlan | undefined): Promise<string> {
+  const tree = path.join(instanceFolder, 'agent-files');
+  await fs.rm(tree, { recursive: true, force: true });
+  await fs.mkdir(tree, { recursive: true });
+  for (const folder of agent?.folders ?? []) await fs.mkdir(path.join(tree, folder), { recursive: true });
+  for (const file of agent?.files ?? []) await fs.writeFile(path.join(tree, file.path), file.content);
+  return tree;
+}
+
 /** Starts a sandbox (see sandbox.sh) in namespaces of its own. Needs root on Linux. Resolves when it is up. */
 export async function startSandbox(settings: SandboxSettings): Promise<RunningSandbox> {
   const filesFolder = path.join(settings.instanceFolder, 'volume-files');
   await fs.rm(filesFolder, { recursive: true, force: true });
   await fs.mkdir(filesFolder, { recursive: true });
+  const agentFiles = await agentTree(settings.instanceFolder, settings.agent);
   const log = await fs.open(path.join(settings.stateFolder, 'logs', `instance-${settings.instanceId}.log`), 'a');
   const namespaces = ['--mount', '--pid', '--uts', '--ipc', '--propagation', 'private', '--fork', '--kill-child'];
   // The sandbox ends with this process even when that is killed: pdeathsig ends unshare, kill-child ends the sandbox.
@@ -75,9 +88,10 @@ export async function startSandbox(settings: SandboxSettings): Promise<RunningSa
       SANDBOX_FORENSIC_TOOLS: settings.forensicTools ?? '',
       SANDBOX_FIXTURES: settings.fixtures ?? '',
       SANDBOX_INIT: path.join(__dirname, 'sandbox-init.sh'),
-      SANDBOX_AGENT: settings.agentFile ?? '',
+      SANDBOX_AGENT: (settings.agent?.command ?? []).join('\n'),
+      SANDBOX_AGENT_PROGRAMS: (settings.agent?.programs ?? []).flatMap((each) => [each.source, each.target]).join('\n'),
+      SANDBOX_AGENT_FILES: agentFiles,
       SANDBOX_AGENT_DELAY: String(settings.agentDelaySeconds),
-      SANDBOX_NODE: process.execPath,
       SANDBOX_RESOLVER: settings.network?.resolver ?? '',
       SANDBOX_AGENT_ENV: environmentLines(settings.agentEnvironment),
     },

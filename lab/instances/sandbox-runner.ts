@@ -1,6 +1,8 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 
+import { labAgentPlan } from '../agent/agent-plan';
+import { realAgentPlan } from '../agent/real-agent';
 import { fixtureSystem } from '../memory-tools/fixture-system';
 import { agentEnvironment, agentSettings, hostName } from './agent-settings';
 import type { EmulatedInstance } from './emulated-instance';
@@ -19,6 +21,8 @@ export interface SandboxOptions {
   programs?: string[];
   /** A memory image that instances of kind `fixture` can read, named by LAB_FIXTURE_MEMORY. */
   fixtureMemory?: string;
+  /** Folder of an amazon-ssm-agent (realAgentFolder) that runs in place of the lab's agent. */
+  realAgentFolder?: string;
 }
 
 const FIXTURES_INSIDE = '/opt/lab-fixtures';
@@ -34,6 +38,8 @@ export class SandboxRunner implements InstanceRunner {
   private sandbox: RunningSandbox | undefined;
   private bay: SandboxBay | undefined;
   private volumes: VolumeSet | undefined;
+  private agentProcesses: string[] = [];
+  private notHeldBack: string[] = [];
 
   constructor(private readonly options: SandboxOptions) {}
 
@@ -43,8 +49,23 @@ export class SandboxRunner implements InstanceRunner {
     if (forensic && this.options.forensicTools === undefined) {
       throw new Error(`${instance.instanceId} asks for the forensic image, whose tools are not set up in this lab`);
     }
+    const { realAgentFolder } = this.options;
+    const plan =
+      realAgentFolder === undefined
+        ? labAgentPlan(context.agentFile)
+        : realAgentPlan({
+            ...instance,
+            agentFolder: realAgentFolder,
+            ssmUrl: context.network?.ssmUrl ?? context.ssmUrl,
+          });
+    this.agentProcesses = plan.processes;
+    this.notHeldBack =
+      realAgentFolder !== undefined && agent.replyDelayMilliseconds > 0
+        ? [`tag lab:agent=slow of ${instance.instanceId}: an amazon-ssm-agent replies at once`]
+        : [];
     const environment: Record<string, string> = {
       ...agentEnvironment(instance, context),
+      ...plan.environment,
       PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
       HOME: '/root',
     };
@@ -64,7 +85,7 @@ export class SandboxRunner implements InstanceRunner {
       visible,
       ...(forensic && this.options.forensicTools ? { forensicTools: this.options.forensicTools } : {}),
       ...(memory !== undefined ? { fixtures: path.dirname(memory) } : {}),
-      ...(agent.runs ? { agentFile: context.agentFile } : {}),
+      ...(agent.runs ? { agent: plan } : {}),
       agentDelaySeconds: agent.delaySeconds,
       agentEnvironment: environment,
       ...(context.network ? { network: context.network } : {}),
@@ -89,7 +110,7 @@ export class SandboxRunner implements InstanceRunner {
   async killAgent(): Promise<void> {
     const { pid, runFolder } = this.running();
     await fs.writeFile(path.join(runFolder, STOPPED_MARK), '');
-    await endAgent(pid);
+    await endAgent(pid, this.agentProcesses);
   }
 
   async startAgent(): Promise<void> {
@@ -102,6 +123,6 @@ export class SandboxRunner implements InstanceRunner {
   }
 
   notEnforced(): string[] {
-    return this.bay?.notEnforced() ?? [];
+    return [...this.notHeldBack, ...(this.bay?.notEnforced() ?? [])];
   }
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The inside of a sandbox instance: a writable overlay over this machine's own system, with its own processes, host name,
-# /dev, /run and /tmp. Started by sandbox.ts as the first process of new mount, pid, uts and ipc namespaces, as root.
+# /dev, /run and /tmp. Started by sandbox-namespaces.ts as the first process of new mount, pid, uts and ipc namespaces, as root.
 # All that is mounted here vanishes with the namespace: there is nothing to clean up on the machine.
 #
 # A sandbox stands for an instance, it is no security boundary: it shares the kernel of this machine, and its network too where
@@ -15,9 +15,10 @@
 #   SANDBOX_FORENSIC_TOOLS folder to offer read-only as /opt/forensic-tools; empty: none
 #   SANDBOX_FIXTURES       folder to offer read-only as /opt/lab-fixtures; empty: none
 #   SANDBOX_INIT           sandbox-init.sh
-#   SANDBOX_AGENT          SSM agent, one JavaScript file; empty: an instance without an agent
+#   SANDBOX_AGENT          command of the SSM agent, one word a line; empty: an instance without an agent
+#   SANDBOX_AGENT_PROGRAMS its programs, seen read-only: a line with the path here, then one with the path inside
+#   SANDBOX_AGENT_FILES    folder of what else it needs, copied onto the root
 #   SANDBOX_AGENT_DELAY    seconds until the agent starts
-#   SANDBOX_NODE           the node command
 #   SANDBOX_RESOLVER       address of the resolver in the instance's own network; empty: the network is this machine's
 #   SANDBOX_AGENT_ENV      what the agent and its documents see, NAME=value, one a line
 # Prints "ready <pid on the machine>" on standard output; everything else goes to standard error.
@@ -42,10 +43,7 @@ if ! problem=$(mount_overlay "$SANDBOX_FOLDER"); then
 fi
 
 cp -- "$SANDBOX_INIT" "$root/sbin/sandbox-init"
-if [[ -n $SANDBOX_AGENT ]]; then
-  mkdir -p "$root/usr/lib/lab-agent"
-  cp -- "$SANDBOX_AGENT" "$root/usr/lib/lab-agent/agent.cjs"
-fi
+cp -r -- "$SANDBOX_AGENT_FILES/." "$root"
 
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys"
@@ -92,6 +90,13 @@ if [[ -n $SANDBOX_FIXTURES ]]; then
   mkdir -p "$root/opt/lab-fixtures"
   bind "$SANDBOX_FIXTURES" "$root/opt/lab-fixtures" ro
 fi
+while IFS= read -r program && IFS= read -r target; do
+  mkdir -p "$root${target%/*}"
+  # This machine may have the agent installed, and by a link.
+  rm -f "$root$target"
+  : >"$root$target"
+  bind "$program" "$root$target" ro
+done <<<"$SANDBOX_AGENT_PROGRAMS"
 hostname >"$root/etc/hostname"
 held_back=-sys_module,-sys_rawio,-sys_boot,-sys_time,-mknod,-mac_admin,-mac_override
 if [[ -n $SANDBOX_RESOLVER ]]; then
@@ -107,6 +112,9 @@ while IFS= read -r assignment; do
   if [[ -n $assignment ]]; then agent_environment+=("$assignment"); fi
 done <<<"$SANDBOX_AGENT_ENV"
 
+agent=()
+if [[ -n $SANDBOX_AGENT ]]; then mapfile -t agent <<<"$SANDBOX_AGENT"; fi
+
 mkdir -p "$root/mnt/.machine"
 cd "$root"
 pivot_root . mnt/.machine
@@ -120,4 +128,4 @@ exec 1>&2
 # or change the firewall where the sandbox shares the machine's.
 exec env -i "${agent_environment[@]}" \
   setpriv --bounding-set="$held_back" \
-  /bin/bash /sbin/sandbox-init "${SANDBOX_AGENT_DELAY}" ${SANDBOX_AGENT:+"$SANDBOX_NODE" /usr/lib/lab-agent/agent.cjs}
+  /bin/bash /sbin/sandbox-init "${SANDBOX_AGENT_DELAY}" "${agent[@]}"

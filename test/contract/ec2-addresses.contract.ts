@@ -16,7 +16,7 @@ import {
   ReleaseAddressCommand,
   UnassignIpv6AddressesCommand,
 } from '@aws-sdk/client-ec2';
-import { differsInLab, documented } from './documented';
+import { documented } from './documented';
 import { target } from './target';
 import { until } from './waiting';
 
@@ -112,7 +112,7 @@ describe('addresses of network interfaces', () => {
     },
   );
 
-  differsInLab(
+  documented(
     'Amazon EC2 API Reference: DescribeAddresses',
     'InstanceId: the ID of the instance that the address is associated with (if any), also by its network interface',
     async () => {

@@ -11,7 +11,7 @@ import {
   TerminateInstancesCommand,
   waitUntilInstanceTerminated,
 } from '@aws-sdk/client-ec2';
-import { differsInLab, documented } from './documented';
+import { documented } from './documented';
 import { target } from './target';
 import { outcome, until } from './waiting';
 
@@ -100,6 +100,18 @@ describe('EC2 instances', () => {
   );
 
   documented(
+    'Amazon EC2 API Reference: Error codes',
+    'InvalidInstanceID.Malformed: the specified instance ID is malformed; its form is i-xxxxxxxx or i-xxxxxxxxxxxxxxxxx',
+    async () => {
+      const { member } = target();
+      const describe = (id: string) => outcome(member.ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] })));
+      expect(await describe('i-xyz')).toBe('InvalidInstanceID.Malformed');
+      expect(await describe('i-00000000')).toBe('InvalidInstanceID.NotFound');
+      expect(await outcome(terminate('i-xyz'))).toBe('InvalidInstanceID.Malformed');
+    },
+  );
+
+  documented(
     'Amazon EC2 API Reference: DescribeInstances',
     'if you specify filters, the output includes information for only those instances that meet the filter criteria',
     async () => {
@@ -159,7 +171,7 @@ describe('EC2 instances', () => {
     },
   );
 
-  differsInLab(
+  documented(
     'Amazon EC2 API Reference: ModifyInstanceAttribute',
     'you can specify only one attribute at a time',
     async () => {

@@ -6,7 +6,7 @@ import {
   DescribeVolumesCommand,
   DetachVolumeCommand,
 } from '@aws-sdk/client-ec2';
-import { differsInLab, documented } from './documented';
+import { documented } from './documented';
 import { target } from './target';
 import { outcome, until } from './waiting';
 
@@ -112,7 +112,7 @@ describe('EBS volumes', () => {
     },
   );
 
-  differsInLab(
+  documented(
     'Amazon EC2 API Reference: DescribeVolumes',
     'DeleteOnTermination: indicates whether the EBS volume is deleted on instance termination; for a volume that was attached it is not',
     async () => {

@@ -53,15 +53,31 @@ describe('IAM', () => {
     },
   );
 
-  differsInLab(
+  documented(
     'IAM API Reference: CreateRole',
     'MalformedPolicyDocument: the policy document was malformed',
     async () => {
       const { member, resources } = target();
+      const create = (AssumeRolePolicyDocument: string) =>
+        outcome(member.iam.send(new CreateRoleCommand({ RoleName: resources.name(), AssumeRolePolicyDocument })));
+      expect(await create('{"Version": "1999"}')).toBe('MalformedPolicyDocumentException');
+      expect(await create('no policy')).toBe('MalformedPolicyDocumentException');
+      const onResource = policyDocument({ ...trusting(member), Resource: '*' });
+      expect(await create(onResource)).toBe('MalformedPolicyDocumentException');
+    },
+  );
+
+  differsInLab(
+    'IAM User Guide: AWS JSON policy elements: Principal',
+    'a principal of a trust policy must exist: a policy that names another one is not saved',
+    async () => {
+      const { member, resources } = target();
+      const absent = `arn:aws:iam::${member.accountId}:role/${resources.name()}`;
       const role = new CreateRoleCommand({
         RoleName: resources.name(),
-        AssumeRolePolicyDocument: '{"Version": "1999"}',
+        AssumeRolePolicyDocument: policyDocument({ ...trusting(member), Principal: { AWS: absent } }),
       });
+      // Nothing is to be deleted: AWS makes no role, and the lab's role goes with the lab.
       expect(await outcome(member.iam.send(role))).toBe('MalformedPolicyDocumentException');
     },
   );

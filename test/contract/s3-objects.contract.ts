@@ -5,6 +5,7 @@ import {
   GetBucketLifecycleConfigurationCommand,
   GetBucketVersioningCommand,
   GetObjectCommand,
+  GetPublicAccessBlockCommand,
   HeadObjectCommand,
   ListObjectVersionsCommand,
   PutBucketEncryptionCommand,
@@ -51,7 +52,7 @@ describe('S3 buckets', () => {
     },
   );
 
-  differsInLab(
+  documented(
     'Amazon S3 API Reference: CreateBucket',
     'BucketAlreadyExists: the bucket namespace is shared by all users of the system',
     async () => {
@@ -101,11 +102,11 @@ describe('S3 buckets', () => {
     },
   );
 
-  differsInLab(
+  documented(
     'Amazon S3 API Reference: PutPublicAccessBlock',
     'BlockPublicPolicy: causes Amazon S3 to reject calls to PUT Bucket policy if the specified bucket policy allows public access',
     async () => {
-      const { forensics, resources } = target();
+      const { member, forensics, resources } = target();
       const Bucket = await resources.bucket(forensics);
       await forensics.s3.send(
         new PutPublicAccessBlockCommand({
@@ -125,6 +126,30 @@ describe('S3 buckets', () => {
         Resource: `arn:aws:s3:::${Bucket}/*`,
       });
       expect(await outcome(forensics.s3.send(new PutBucketPolicyCommand({ Bucket, Policy })))).toBe('AccessDenied');
+      const ofOneAccount = policyDocument({
+        Effect: 'Allow',
+        Principal: { AWS: member.rootArn },
+        Action: 's3:GetObject',
+        Resource: `arn:aws:s3:::${Bucket}/*`,
+      });
+      const put = new PutBucketPolicyCommand({ Bucket, Policy: ofOneAccount });
+      expect(await outcome(forensics.s3.send(put))).toBe('accepted');
+    },
+  );
+
+  differsInLab(
+    'Amazon S3 User Guide: Blocking public access to your Amazon S3 storage',
+    'by default, new buckets don’t allow public access: all settings of Block Public Access are on',
+    async () => {
+      const { forensics, resources } = target();
+      const Bucket = await resources.bucket(forensics);
+      const read = await forensics.s3.send(new GetPublicAccessBlockCommand({ Bucket }));
+      expect(read.PublicAccessBlockConfiguration).toEqual({
+        BlockPublicAcls: true,
+        BlockPublicPolicy: true,
+        IgnorePublicAcls: true,
+        RestrictPublicBuckets: true,
+      });
     },
   );
 

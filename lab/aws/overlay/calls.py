@@ -23,6 +23,8 @@ THROTTLED = re.compile("Throttl|RequestLimit|SlowDown|TooManyRequests")
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 S3_STATUS = {
     "AccessDenied": 403,
+    "BucketAlreadyExists": 409,
+    "BucketAlreadyOwnedByYou": 409,
     "InvalidAccessKeyId": 403,
     "SignatureDoesNotMatch": 403,
     "RequestTimeTooSkewed": 403,

@@ -108,6 +108,7 @@ def described(account, region, backend, instance):
         "imageId": instance.image_id,
         "kind": tags.get("lab:kind") or "paper",
         "tags": tags,
+        "instanceType": instance.instance_type,
         "availabilityZone": instance.availability_zone,
         "privateIpAddress": instance.private_ip,
         "volumes": volumes,

@@ -91,7 +91,8 @@ def s3(operation, parameters, headers, place):
     if key and operation != "DeleteObjects":
         return object_permissions(operation, bucket, key, parameters, headers, place)
     if operation == "CreateBucket":
-        return [on("CreateBucket", bucket)]
+        # Judged as if the name were free: its owner and policy have no say, and S3 tells that it is taken.
+        return [Needed("s3:CreateBucket", f"arn:{ARN_PARTITION}:s3:::{bucket}", {}, MODELLED)]
     if operation == "DeleteObjects":
         # Each key is judged by itself on AWS; here the action is.
         return [Needed("s3:DeleteObject")]

@@ -1,13 +1,14 @@
 """Instances: idempotent launches, protections, attributes one by one, disks of the image."""
 
 import copy
+import re
 import threading
 from contextvars import ContextVar
 from datetime import datetime, timezone
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import camelcase_to_underscores
-from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.exceptions import EC2ClientError, InvalidInstanceIdError
 from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociationBackend
 from moto.ec2.models.instances import Instance, InstanceBackend
 from moto.ec2.responses import EC2Response
@@ -118,18 +119,26 @@ def block_device_mapping(original, self):
 
 BOOLEANS = ("DisableApiTermination", "DisableApiStop", "SourceDestCheck", "EbsOptimized", "EnaSupport")
 STRINGS = ("InstanceType", "InstanceInitiatedShutdownBehavior", "Kernel", "Ramdisk", "UserData")
+LISTS = ("Groups", "BlockDeviceMappings")
+
+
+def value_of(response, name):
+    """A value comes as `Name.Value`; EC2 takes a bare `Name` too."""
+    value = response._get_param(f"{name}.Value")
+    bare = response._get_param(name)
+    return bare if value is None and isinstance(bare, (str, bool)) else value
 
 
 def modify_instance_attribute(original, self):
     """One attribute a call, as EC2 wants it. moto takes an unknown one for an empty list of security groups."""
     instance_id = self._get_param("InstanceId")
     instance = self.ec2_backend.get_instance(instance_id)
-    for name in BOOLEANS + STRINGS:
-        value = self._get_param(f"{name}.Value")
-        if value is None and isinstance(self._get_param(name), (str, bool)):
-            value = self._get_param(name)
-        if value is None:
-            continue
+    given = {name: value for name in BOOLEANS + STRINGS if (value := value_of(self, name)) is not None}
+    attributes = [*given, *(name for name in LISTS if self._get_param(name))]
+    if len(attributes) > 1:
+        named = ", ".join(name[0].lower() + name[1:] for name in attributes)
+        raise EC2ClientError("InvalidParameterCombination", f"Fields for multiple attribute types specified: {named}")
+    for name, value in given.items():
         if name in BOOLEANS:
             value = str(value).lower() == "true"
         elif name == "InstanceInitiatedShutdownBehavior" and value not in ("stop", "terminate"):
@@ -147,6 +156,20 @@ def modify_instance_attribute(original, self):
     if self._get_param("Groups") or self._get_param("BlockDeviceMappings") or self._get_param("Attribute"):
         return original(self)
     raise EC2ClientError("InvalidParameterCombination", "No attributes specified.")
+
+
+# "Specify the instance ID in the form i-xxxxxxxx or i-xxxxxxxxxxxxxxxxx" (EC2 API Reference, error codes)
+INSTANCE_ID = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})\Z", re.IGNORECASE)
+
+
+def invalid_instance_id(original, self, instance_ids):
+    """moto says of every id without an instance that it does not exist."""
+    asked = [instance_ids] if isinstance(instance_ids, str) else instance_ids
+    malformed = next((one for one in asked if not INSTANCE_ID.match(one)), None)
+    if malformed is None:
+        original(self, instance_ids)
+    else:
+        EC2ClientError.__init__(self, "InvalidInstanceID.Malformed", f'Invalid id: "{malformed}"')
 
 
 def terminate_instances(original, self, instance_ids):
@@ -234,6 +257,7 @@ patch(
     stop_instances=stop_instances,
     start_instances=start_instances,
 )
+patch(InvalidInstanceIdError, __init__=invalid_instance_id)
 patch(Instance, terminate=terminate)
 patch(IamInstanceProfileAssociationBackend, replace_iam_instance_profile_association=replace_profile)
 

@@ -39,6 +39,17 @@ def ebs_default_key(account, region):
     return find_key(EBS_ALIAS, account, region)
 
 
+def create_key(original, self, policy, key_usage, key_spec, *rest, **options):
+    """KeyUsage may be left out of a request for a symmetric key (API Reference, CreateKey)."""
+    if not key_usage:
+        if key_spec not in (None, "", "SYMMETRIC_DEFAULT"):
+            raise AwsError(
+                "ValidationException", "You must specify a KeyUsage value for all KMS keys except for symmetric ones."
+            )
+        key_usage = "ENCRYPT_DECRYPT"
+    return original(self, policy, key_usage, key_spec, *rest, **options)
+
+
 def generate_default_key(original, self, alias_name):
     """KMS makes a key behind alias/aws/* at first use and manages it: no one can share, edit or delete it."""
     key_id = original(self, alias_name)
@@ -109,7 +120,7 @@ def by_id(original, self, key_id, *rest, **options):
     return original(self, self.get_key_id(key_id), *rest, **options)
 
 
-patch(KmsBackend, _generate_default_keys=generate_default_key)
+patch(KmsBackend, create_key=create_key, _generate_default_keys=generate_default_key)
 patch(
     KmsBackend,
     **{name: by_id for name in ("enable_key", "disable_key", "schedule_key_deletion", "cancel_key_deletion")},

@@ -63,13 +63,16 @@ def caller_of(response, account):
 
 
 def allowed(operation, key, account, region, caller, **through):
+    own = caller is not None and caller.account == account
+    place = place_of(caller, region) if own else Place(account, region, (f"arn:aws:iam::{account}:root",))
+    return admitted(key_permission(operation, key, place, **through), account, region, caller)
+
+
+def admitted(wanted, account, region, caller):
     if caller is None or caller.account != account:
         # A call of the lab itself, or one with made-up credentials while IAM is off, speaks for the whole account.
-        root = f"arn:aws:iam::{account}:root"
-        wanted = key_permission(operation, key, Place(account, region, (root,)), **through)
         request = Request(wanted.action, wanted.resource, wanted.context, wanted.modelled)
-        return decided(request, Principal(account, root), wanted)
-    wanted = key_permission(operation, key, place_of(caller, region), **through)
+        return decided(request, Principal(account, f"arn:aws:iam::{account}:root"), wanted)
     if enforced():
         return verdict(caller, wanted, region).allowed
     return decided(request_of(caller, wanted, region), caller.principal, wanted)

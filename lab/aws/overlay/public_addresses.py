@@ -1,9 +1,11 @@
 """Public IPv4 addresses that Amazon assigns, as against Elastic IP addresses.
 
 moto says of both that the account owns them, and ignores AssociatePublicIpAddress of ModifyNetworkInterfaceAttribute,
-by which an assigned address is taken away (EC2 API reference).
+by which an assigned address is taken away (EC2 API reference). Of an Elastic IP address that was associated with a
+network interface it does not tell the instance.
 """
 
+from moto.ec2.models.elastic_ip_addresses import ElasticAddress
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.responses.elastic_network_interfaces import ElasticNetworkInterfaces
 
@@ -23,6 +25,17 @@ def association(interface):
     return found
 
 
+def instance_id(address):
+    instance = address.instance or getattr(address.eni, "instance", None)
+    return instance.id if instance else ""
+
+
+def filter_value(original, self, filter_name, method_name=None):
+    if filter_name == "instance-id":
+        return self.instance_id or None
+    return original(self, filter_name, method_name)
+
+
 def modify_attribute(original, self):
     wanted = self._get_param("AssociatePublicIpAddress")
     if wanted is None:
@@ -40,4 +53,6 @@ def modify_attribute(original, self):
 
 
 NetworkInterface.association = property(association)
+ElasticAddress.instance_id = property(instance_id)
+patch(ElasticAddress, get_filter_value=filter_value)
 patch(ElasticNetworkInterfaces, modify_network_interface_attribute=modify_attribute)

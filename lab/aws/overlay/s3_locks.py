@@ -8,11 +8,13 @@ from calendar import timegm
 from contextvars import ContextVar
 from time import strptime
 
+from moto.s3 import responses
 from moto.s3.models import FakeKey, S3Backend
 from moto.s3.responses import S3Response
 
 from .iam_enforcement import permits
 from .iam_s3_requests import on
+from .s3_checksums import expected_algorithm
 from .support import AwsError, patch
 
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -40,6 +42,27 @@ def locked(_original, self, governance_bypass):
     if self.lock_legal_status == "ON":
         return True
     return retained(self) and not (self.lock_mode == "GOVERNANCE" and governance_bypass)
+
+
+class ChecksumRequired(AwsError):
+    """Stands for moto's error, which has a code that S3 does not know."""
+
+    __module__ = AwsError.__module__
+
+    def __init__(self):
+        super().__init__(
+            "InvalidRequest",
+            "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock "
+            "parameters",
+        )
+
+
+def put(original, self, query, key_name):
+    """Any x-amz-checksum- header will do for S3; moto looks for the one that names the SDK's algorithm."""
+    algorithm = expected_algorithm(self.headers)
+    if algorithm and "x-amz-copy-source" not in self.headers:
+        self.headers.environ.setdefault("HTTP_X_AMZ_SDK_CHECKSUM_ALGORITHM", algorithm)
+    return original(self, query, key_name)
 
 
 def put_object_retention(original, self):
@@ -113,10 +136,12 @@ def delete_of_several(original, self, bucket_name, objects, _bypass_retention=Fa
 
 _may_bypass = ContextVar("may_bypass", default=False)
 
+responses.MissingUploadObjectWithObjectLockHeaders = ChecksumRequired
 patch(FakeKey, is_locked=locked)
 patch(S3Backend, delete_objects=delete_of_several)
 patch(
     S3Response,
+    _key_response_put=put,
     delete_object=delete_object,
     put_object_retention=put_object_retention,
     put_object_legal_hold=put_object_legal_hold,

@@ -129,7 +129,14 @@ def begin_attachment(attachment, status):
         attachment._attaching = Way(ATTACH_SECONDS, "volumes")
 
 
+def deleted_on_termination(attachment):
+    """moto keeps it with the instance's device, where ModifyInstanceAttribute changes it."""
+    device = attachment.instance.block_device_mapping.get(attachment.device)
+    return bool(device is not None and device.delete_on_termination)
+
+
 VolumeAttachment.status = property(attachment_status, begin_attachment)
+VolumeAttachment.delete_on_termination = property(deleted_on_termination)
 
 
 def block_device_mappings(instance):

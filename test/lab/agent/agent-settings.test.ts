@@ -11,6 +11,7 @@ function instance(tag?: string): EmulatedInstance {
     imageId: 'ami-1',
     kind: 'sandbox',
     tags: tag === undefined ? {} : { 'lab:agent': tag },
+    instanceType: 't3.micro',
     availabilityZone: 'us-east-1a',
     volumes: [],
     networkInterfaces: [],

@@ -12,6 +12,7 @@ import './snapshot-locks.rules';
 import './snapshots.rules';
 import './states.rules';
 import './storage.rules';
+import './stored-policies.rules';
 import './uploads.rules';
 import { sharedEmulatedAws } from './emulated-aws';
 

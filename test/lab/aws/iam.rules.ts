@@ -197,6 +197,21 @@ describe('IAM, enforced', () => {
     expect(await refusal(get())).toBe('AccessDenied');
   });
 
+  it('a key policy that leaves it to IAM policies must find kms:PutKeyPolicy in those of its author', async () => {
+    const name = await role(allow('kms:CreateKey'));
+    const author = await session(name);
+    const Policy = policy({
+      Effect: 'Allow',
+      Principal: { AWS: `arn:aws:iam::${LAB_ACCOUNTS.forensics}:root` },
+      Action: 'kms:*',
+      Resource: '*',
+    });
+    const create = () => author.kms.send(new CreateKeyCommand({ Policy }));
+    expect(await refusal(create())).toBe('MalformedPolicyDocumentException');
+    await permit(name, allow(['kms:CreateKey', 'kms:PutKeyPolicy']));
+    expect((await create()).KeyMetadata!.KeyUsage).toBe('ENCRYPT_DECRYPT');
+  });
+
   it('a permissions boundary limits a role', async () => {
     const name = await role(allow('ec2:*'));
     const { Policy } = await forensics.iam.send(

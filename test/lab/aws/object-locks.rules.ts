@@ -134,4 +134,22 @@ describe('object lock', () => {
     const remove = new DeleteObjectCommand({ Bucket: bucket, Key: 'a', VersionId });
     expect(await refusal(forensics.s3.send(remove))).toBe('AccessDenied');
   });
+
+  it('"Content-MD5 OR x-amz-checksum- HTTP header is required"; the name of the algorithm is not', async () => {
+    const lock = { ObjectLockMode: 'GOVERNANCE' as const, ObjectLockRetainUntilDate: until(1) };
+    const without = (header: RegExp) => {
+      const command = new PutObjectCommand({ Bucket, Key: 'sum', Body: 'sum', ChecksumAlgorithm: 'SHA256', ...lock });
+      command.middlewareStack.add(
+        (next) => (args) => {
+          const { headers } = args.request as { headers: Record<string, string> };
+          for (const name of Object.keys(headers)) if (header.test(name)) Reflect.deleteProperty(headers, name);
+          return next(args);
+        },
+        { step: 'build', priority: 'low' },
+      );
+      return forensics.s3.send(command);
+    };
+    expect(await refusal(without(/^x-amz-(checksum|sdk-checksum)-/i))).toBe('InvalidRequest');
+    expect((await without(/^x-amz-sdk-checksum-/i)).ChecksumSHA256).toBeTruthy();
+  });
 });

@@ -307,14 +307,14 @@ describe('faults and the journal', () => {
     const describeIds = (account: AccountClients, id: string) =>
       refusal(account.ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] })));
     await aws.lab.setFaults([
-      { action: 'DescribeInstances', code: 'Unavailable', match: { InstanceIds: 'i-1' }, times: 2 },
+      { action: 'DescribeInstances', code: 'Unavailable', match: { InstanceIds: 'i-00000001' }, times: 2 },
       { action: 'ListKeys', account: LAB_ACCOUNTS.member, code: 'ThrottlingException' },
     ]);
-    expect(await describeIds(member, 'i-2')).toBe('InvalidInstanceID.NotFound');
-    expect(await describeIds(member, 'i-1')).toBe('Unavailable');
+    expect(await describeIds(member, 'i-00000002')).toBe('InvalidInstanceID.NotFound');
+    expect(await describeIds(member, 'i-00000001')).toBe('Unavailable');
     expect((await aws.lab.faults()).map((fault) => fault.times)).toEqual([1, 1]);
-    expect(await describeIds(forensics, 'i-1')).toBe('Unavailable');
-    expect(await describeIds(member, 'i-1')).toBe('InvalidInstanceID.NotFound');
+    expect(await describeIds(forensics, 'i-00000001')).toBe('Unavailable');
+    expect(await describeIds(member, 'i-00000001')).toBe('InvalidInstanceID.NotFound');
     await expect(aws.lab.addFaults({ action: 'X' })).rejects.toThrow('does nothing');
   });
 

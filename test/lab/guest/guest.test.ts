@@ -96,6 +96,7 @@ function describeGuest(): void {
       imageId: 'ami-0123456789abcdef0',
       kind: 'guest',
       tags: {},
+      instanceType: 't3.micro',
       availabilityZone: 'us-east-1a',
       volumes: [{ volumeId: ROOT_VOLUME, device: '/dev/xvda', sizeGiB: 1, readOnlyHint: false }],
       networkInterfaces: [],
