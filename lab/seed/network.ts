@@ -38,6 +38,8 @@ export type InternetAccess = (typeof INTERNET_ACCESS)[number];
 export type NetworkPurpose = 'application' | 'forensics';
 
 const VPC_RANGE = '10.0.0.0/16';
+/** Room for a fleet; the VPC's resolver and endpoints lie outside of it. */
+const SUBNET_RANGE = '10.0.16.0/20';
 const ANYWHERE = '0.0.0.0/0';
 
 /**
@@ -54,7 +56,7 @@ export async function ensureNetwork(
   const vpc = await ec2.send(new CreateVpcCommand({ CidrBlock: VPC_RANGE }));
   const vpcId = vpc.Vpc?.VpcId ?? '';
   const made = await ec2.send(
-    new CreateSubnetCommand({ VpcId: vpcId, CidrBlock: '10.0.3.0/24', AvailabilityZone: `${LAB_REGION}a` }),
+    new CreateSubnetCommand({ VpcId: vpcId, CidrBlock: SUBNET_RANGE, AvailabilityZone: `${LAB_REGION}a` }),
   );
   const subnetId = made.Subnet?.SubnetId ?? '';
   const securityGroupId = await securityGroup(ec2, vpcId, name, purpose);

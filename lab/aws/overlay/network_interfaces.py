@@ -15,6 +15,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import elastic_ip_addresses, elastic_network_interfaces
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface, NetworkInterfaceBackend
 from moto.ec2.models.instances import Instance, InstanceBackend
+from moto.ec2.models.subnets import Subnet
 
 from .support import patch
 
@@ -120,4 +121,15 @@ def prepare_interfaces(original, self, nic_spec, private_ip=None, *others, **nam
     return original(self, nic_spec, stated, *others, **named)
 
 
+def available_address(original, self, instance):
+    try:
+        return original(self, instance=instance)
+    except StopIteration:
+        raise EC2ClientError(
+            "InsufficientFreeAddressesInSubnet",
+            f"There are not enough free addresses in subnet '{self.id}' to satisfy the requested number of instances.",
+        ) from None
+
+
 patch(Instance, prep_nics=prepare_interfaces)
+patch(Subnet, get_available_subnet_ip=available_address)

@@ -5,9 +5,11 @@ import {
   AttachVolumeCommand,
   CreateNetworkInterfaceCommand,
   CreateSecurityGroupCommand,
+  CreateSubnetCommand,
   CreateSnapshotsCommand,
   CreateTagsCommand,
   CreateVolumeCommand,
+  CreateVpcCommand,
   DeleteVolumeCommand,
   DescribeIamInstanceProfileAssociationsCommand,
   DescribeInstanceAttributeCommand,
@@ -49,6 +51,16 @@ beforeAll(async () => {
     }),
   );
   imageId = image.ImageId!;
+});
+
+it('InsufficientFreeAddressesInSubnet: a subnet of 16 addresses has 11 to give (VPC User Guide, "Subnet sizing")', async () => {
+  const { Vpc } = await member.ec2.send(new CreateVpcCommand({ CidrBlock: '10.8.0.0/16' }));
+  const small = { VpcId: Vpc!.VpcId, CidrBlock: '10.8.1.0/28', AvailabilityZone: ZONE };
+  const { Subnet } = await member.ec2.send(new CreateSubnetCommand(small));
+  const SubnetId = Subnet!.SubnetId!;
+  const { InstanceId } = await run({ SubnetId, MinCount: 11, MaxCount: 11 });
+  expect(await refusal(run({ SubnetId }))).toBe('InsufficientFreeAddressesInSubnet');
+  await member.ec2.send(new TerminateInstancesCommand({ InstanceIds: [InstanceId!] }));
 });
 
 async function run(options: Partial<RunInstancesCommandInput> = {}): Promise<Instance> {
