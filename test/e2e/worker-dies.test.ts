@@ -78,8 +78,12 @@ test('killed in triage, protection, acquisition, containment, examination and re
     new DescribeSecurityGroupsCommand({ Filters: [{ Name: 'tag-key', Values: ['forensics:role'] }] }),
   );
   expect(groups.SecurityGroups).toHaveLength(2);
-  const versions = await forensics.s3.send(
-    new ListObjectVersionsCommand({ Bucket: config.buckets.evidence, Prefix: `cases/${outcome.caseId}/memory/` }),
+  const Prefix = `cases/${outcome.caseId}/memory/`;
+  const { Versions } = await forensics.s3.send(
+    new ListObjectVersionsCommand({ Bucket: config.buckets.evidence, Prefix }),
   );
-  expect(versions.Versions).toHaveLength(1);
+  // One version of each.
+  expect(Versions!.map(({ Key }) => Key!.slice(Prefix.length)).sort()).toEqual(
+    ['acquisition.json', 'kernel-facts.tar.gz', 'memory.lime'].map((name) => `attempt-1/${name}`),
+  );
 });
