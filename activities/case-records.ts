@@ -62,7 +62,10 @@ async function write(
       await dynamo.send(new TransactWriteCommand({ TransactItems: [{ Put: putEvent }, { Put: putHead }] }), options);
     } catch (error) {
       const [eventRefused, headRefused] = refusedConditions(error);
-      if (eventRefused) return await checkSame(dynamo, TableName, event); // an earlier attempt wrote both
+      if (eventRefused) {
+        await checkSame(dynamo, TableName, event); // an earlier attempt wrote both
+        return;
+      }
       if (!headRefused) throw error;
       // A later event is recorded already: this one is added and the head stays.
       await dynamo.send(new PutCommand(putEvent), options);
