@@ -142,6 +142,7 @@ export const containPolicy = ({ memberAccountId, region }: PolicyScope): PolicyD
       Sid: 'Look',
       Effect: 'Allow',
       Action: [
+        'ec2:DescribeAddresses',
         'ec2:DescribeInstances',
         'ec2:DescribeNetworkInterfaces',
         'ec2:DescribeSecurityGroups',
@@ -153,6 +154,8 @@ export const containPolicy = ({ memberAccountId, region }: PolicyScope): PolicyD
       Sid: 'Isolate',
       Effect: 'Allow',
       Action: [
+        'ec2:DisassociateAddress',
+        'ec2:UnassignIpv6Addresses',
         'ec2:ModifyNetworkInterfaceAttribute',
         'ec2:CreateSecurityGroup',
         'ec2:CreateTags',
@@ -162,6 +165,8 @@ export const containPolicy = ({ memberAccountId, region }: PolicyScope): PolicyD
         'ec2:RevokeSecurityGroupEgress',
       ],
       Resource: [
+        `arn:aws:ec2:${region}:${memberAccountId}:elastic-ip/*`,
+        `arn:aws:ec2:${region}:${memberAccountId}:instance/*`,
         `arn:aws:ec2:${region}:${memberAccountId}:network-interface/*`,
         `arn:aws:ec2:${region}:${memberAccountId}:security-group/*`,
         `arn:aws:ec2:${region}:${memberAccountId}:vpc/*`,

@@ -223,7 +223,7 @@ function records({ region, forensicsAccountId, caseTable, topicArn }: WorkerScop
     {
       Sid: 'RecordCases',
       Effect: 'Allow',
-      Action: ['dynamodb:PutItem', 'dynamodb:UpdateItem'],
+      Action: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'],
       Resource: [`arn:aws:dynamodb:${region}:${forensicsAccountId}:table/${caseTable}`],
     },
     { Sid: 'Notify', Effect: 'Allow', Action: ['sns:Publish'], Resource: [topicArn] },

@@ -6,13 +6,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import {
+  AllocateAddressCommand,
+  AssociateAddressCommand,
   CopySnapshotCommand,
   CreateSnapshotCommand,
   CreateTagsCommand,
   CreateVolumeCommand,
   DeleteSnapshotCommand,
   DeleteVolumeCommand,
+  DescribeAddressesCommand,
   DescribeInstancesCommand,
+  DisassociateAddressCommand,
   ModifyInstanceAttributeCommand,
   ModifyNetworkInterfaceAttributeCommand,
   ModifySnapshotAttributeCommand,
@@ -157,6 +161,19 @@ describe('policies of the product', () => {
         acquire.ssm.send(new SendCommandCommand({ DocumentName, InstanceIds: [suspect.instanceId] }));
       expect(await refusal(send('AWS-RunShellScript'))).toBe('AccessDeniedException');
       await send(deployment.config.documents.acquireMemoryLinux.arn);
+    });
+
+    it('containment takes an Elastic IP address off, and gives none back', async () => {
+      const { ec2 } = deployment.member;
+      const { AllocationId, PublicIp } = await ec2.send(new AllocateAddressCommand({ Domain: 'vpc' }));
+      const associate = new AssociateAddressCommand({ AllocationId, NetworkInterfaceId: suspect.interfaceId });
+      await ec2.send(associate);
+      const contain = await enter('contain');
+      const { Addresses } = await contain.ec2.send(
+        new DescribeAddressesCommand({ Filters: [{ Name: 'public-ip', Values: [PublicIp!] }] }),
+      );
+      await contain.ec2.send(new DisassociateAddressCommand({ AssociationId: Addresses![0]!.AssociationId }));
+      expect(await refusal(contain.ec2.send(associate))).toBe(DENIED);
     });
 
     it('containment reads neither evidence nor snapshots, and makes none', async () => {
