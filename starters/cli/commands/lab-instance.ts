@@ -225,7 +225,7 @@ async function listInstances(account: AccountClients, status: LabStatus): Promis
       return {
         instanceId,
         accountId: account.accountId,
-        kind: host?.kind ?? 'paper',
+        kind: host?.kind ?? one.Tags?.find(({ Key }) => Key === 'lab:kind')?.Value ?? 'paper',
         state: one.State?.Name ?? '',
         hosted: host?.state ?? 'gone',
         ...(host?.problem !== undefined && { problem: host.problem }),
