@@ -19,8 +19,8 @@ mount -t overlay overlay -o "lowerdir=/,upperdir=$work/root/upper,workdir=$work/
 mount -t proc proc "$new/proc"
 for folder in run tmp root home; do mount -t tmpfs -o mode=0755 tmpfs "$new/$folder"; done
 mount --bind /dev "$new/dev"
-mkdir -p "$new/work"
-mount --bind "$work" "$new/work"
+mkdir -p "$new/planting"
+mount --bind "$work" "$new/planting"
 rm -rf "$new/var/log"
 mkdir "$new/var/log"
 if [[ $marker == yes ]]; then echo i-0123456789abcdef0 >"$new/run/lab-instance"; fi
@@ -32,6 +32,6 @@ ip address add 203.0.113.66/32 dev lo
 echo ready
 while read -r script; do
   code=0
-  chroot "$new" /bin/bash "/work/$script" >"$work/$script.stdout" 2>"$work/$script.stderr" </dev/null || code=$?
+  chroot "$new" /bin/bash "/planting/$script" >"$work/$script.stdout" 2>"$work/$script.stderr" </dev/null || code=$?
   echo "$code"
 done

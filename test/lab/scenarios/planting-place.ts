@@ -18,7 +18,7 @@ export function missingForPlanting(): string | undefined {
 
 export interface PlantingPlace {
   runScript: RunScript;
-  /** Holds what scripts put into /work. */
+  /** Holds what scripts put into /planting. */
   folder: string;
   /** Ends every process in it, and removes all of it. */
   close(): Promise<void>;

@@ -27,9 +27,9 @@ PYTHON
 /** The part of the disk where traces lie, as an image. */
 const MAKE_IMAGE = `#!/bin/bash
 set -eu
-mkdir /work/tree
-cp -a --parents /etc/cron.d /etc/systemd/system /etc/passwd /etc/shadow /var/log /root /usr/local/sbin /work/tree
-mke2fs -q -t ext4 -d /work/tree /work/disk.img 64M
+mkdir /planting/tree
+cp -a --parents /etc/cron.d /etc/systemd/system /etc/passwd /etc/shadow /var/log /root /usr/local/sbin /planting/tree
+mke2fs -q -t ext4 -d /planting/tree /planting/disk.img 64M
 `;
 
 /** The timeline of the place's disk. */
