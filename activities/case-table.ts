@@ -10,9 +10,22 @@ export function headKeys(caseId: string): { PK: string; SK: string } {
   return { PK: `CASE#${caseId}`, SK: 'CASE' };
 }
 
+/** Keys of the item that says where the case's custody log ends. */
+export function logEndKeys(caseId: string): { PK: string; SK: string } {
+  return { PK: `CASE#${caseId}`, SK: 'CUSTODY' };
+}
+
+/** Keys of the item that says under which number an entry was written: by it nothing is written twice. */
+export function writtenKeys(caseId: string, entryId: string): { PK: string; SK: string } {
+  return { PK: `CASE#${caseId}`, SK: `WRITTEN#${entryId}` };
+}
+
+/** Sort keys of all events of a case begin so. */
+export const EVENT_PREFIX = 'EVENT#';
+
 /** Keys of an event: six digits, so that events sort by number as text. */
 export function eventKeys(caseId: string, sequence: number): { PK: string; SK: string } {
-  return { PK: `CASE#${caseId}`, SK: `EVENT#${String(sequence).padStart(6, '0')}` };
+  return { PK: `CASE#${caseId}`, SK: `${EVENT_PREFIX}${String(sequence).padStart(6, '0')}` };
 }
 
 export function accountKeys({ target, openedAt }: CaseRecord): { GSI1PK: string; GSI1SK: string } {
@@ -22,8 +35,8 @@ export function accountKeys({ target, openedAt }: CaseRecord): { GSI1PK: string;
   };
 }
 
-/** A case's head as it stands in the table. */
-export type CaseHeadItem = CaseRecord & { lastSequence: number };
+/** A case's head as it stands in the table; `lastEvent` is the number of the last event that the case itself has told. */
+export type CaseHeadItem = CaseRecord & { lastEvent: number };
 /** An event as it stands in the table. */
 export type CaseEventItem = CustodyEntry;
 

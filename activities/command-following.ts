@@ -11,6 +11,7 @@ import type { z } from 'zod';
 import type { FailureType } from '../workflows/contract/failures';
 import { awsStep } from './aws/errors';
 import { readFailure, readResult } from './command-output';
+import { noteAct } from './custody-acts';
 import type { StartedCommand } from './types';
 
 const FIRST_POLL_MS = 500;
@@ -27,6 +28,8 @@ export interface CommandToFollow<T> {
   result: z.ZodType<T>;
   /** Called at every look; what it gives becomes the heartbeat's details. */
   progress?: () => Promise<Record<string, unknown>>;
+  /** Told with the cancellation, should it come to that: what it leaves behind. */
+  ifCancelled?: Record<string, unknown>;
 }
 
 /**
@@ -41,7 +44,7 @@ export async function followCommand<T>(follow: CommandToFollow<T>): Promise<T> {
   } catch (error) {
     // A shutting-down worker cancels its activities too: there the next attempt follows the same command.
     if (Context.current().cancellationDetails?.cancelRequested === true) {
-      await cancelCommand(follow.ssm, follow.command).catch((problem: unknown) => {
+      await cancelCommand(follow.ssm, follow.command, follow.ifCancelled).catch((problem: unknown) => {
         log.warn('a command could not be cancelled', { commandId: follow.command.commandId, problem: String(problem) });
       });
     }
@@ -91,10 +94,11 @@ function outcome<T>(follow: CommandToFollow<T>, invocation: GetCommandInvocation
       throw failure('CommandFailed', command, `it ended with success, but ${read.problem}`);
     }
     case 'TimedOut': {
-      const why =
-        invocation.StatusDetails === 'DeliveryTimedOut'
-          ? 'the agent did not fetch it in time: check that the instance runs and reaches SSM'
-          : `it ran out of time; its last words: ${words.sentence}`;
+      if (invocation.StatusDetails === 'DeliveryTimedOut') {
+        const why = 'the agent did not fetch it in time: check that the instance runs and reaches SSM';
+        throw failure('CommandTimedOut', command, why, 'not-delivered');
+      }
+      const why = `it ran out of time; its last words: ${words.sentence}`;
       throw failure('CommandTimedOut', command, why, words.code);
     }
     case 'Cancelled':
@@ -113,7 +117,7 @@ function failure(type: FailureType, command: StartedCommand, why: string, code?:
   );
 }
 
-/** The document's own word for what went wrong, of a failure that `followCommand` ended with. */
+/** The document's own word for what went wrong, of a failure that `followCommand` ended with; `not-delivered` where it never ran. */
 export function failureCode(error: unknown): string | undefined {
   if (!(error instanceof ApplicationFailure)) return undefined;
   const [detail] = (error.details ?? []) as [{ code?: string }?];
@@ -124,11 +128,13 @@ export function failureCode(error: unknown): string | undefined {
  * Cancels a command and waits until it has ended, at most 30 seconds. Safe for one that has ended or is not known.
  * Uses plain timers: the activity that calls it may itself be cancelled already.
  *
+ * @param leaves told in the custody log with the cancellation: what it leaves behind
  * @returns whether the command was seen ended.
  */
 export async function cancelCommand(
   ssm: SSMClient,
   command: Pick<StartedCommand, 'commandId' | 'instanceId' | 'document' | 'startedAt'>,
+  leaves?: Record<string, unknown>,
 ): Promise<boolean> {
   const first = await look(ssm, command);
   if (first && isEnded(first)) return true;
@@ -141,6 +147,13 @@ export async function cancelCommand(
       throw error;
     }
   });
+  if (known) {
+    const { commandId, instanceId } = command;
+    noteAct({
+      message: `Command ${commandId} on ${instanceId} was cancelled`,
+      data: { commandId, instanceId, ...leaves },
+    });
+  }
   const until = Date.now() + CANCEL_WAIT_MS;
   while (known && Date.now() < until) {
     const invocation = await look(ssm, command);

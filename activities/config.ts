@@ -27,6 +27,15 @@ export interface DocumentSet {
   examineDisk: PublishedDocument;
 }
 
+/** `governance`: whoever has a special right may lift it. `compliance`: nobody may, not even AWS, until it ends. */
+export type LockMode = 'governance' | 'compliance';
+
+export interface SnapshotLock {
+  mode: LockMode;
+  /** Hours, 1 to 72, in which a lock in compliance mode may still be lifted; without it there are none. Source: LockSnapshot. */
+  coolOffHours?: number;
+}
+
 /** What a worker needs to know of its deployment in one Region. Holds no secret. Endpoints and credentials come from AWS's own variables. */
 export interface ForensicsConfig {
   region: string;
@@ -39,6 +48,10 @@ export interface ForensicsConfig {
   sharingKeyAlias: string;
   /** The forensics account's key for snapshots and evidence. */
   evidenceKeyArn: string;
+  /** The forensics account's key for signatures (KMS key spec ECC_NIST_P256 or ECC_NIST_P384): it seals cases. */
+  sealingKeyArn: string;
+  /** The verifier that goes with every sealed case: one file in the tools bucket, pinned by its SHA-256 (hexadecimal). */
+  verifier: { key: string; sha256: string };
   buckets: {
     /** Instances write here with pre-signed URLs; nothing is locked, everything expires. */
     staging: string;
@@ -47,6 +60,8 @@ export interface ForensicsConfig {
     /** Acquisition tools, pinned by SHA-256. */
     tools: string;
   };
+  /** Name of the role in the forensics account that alone may delete evidence, after its retention; without it nothing is purged. */
+  purgeRole?: string;
   caseTable: string;
   topicArn: string;
   documents: DocumentSet;
@@ -66,4 +81,8 @@ export interface ForensicsConfig {
   /** Retry-poll: wait 4 % of the time waited so far, between these. Seconds. */
   polling: { minimumSeconds: number; maximumSeconds: number };
   policy: Policy;
+  /** How snapshots that are evidence are locked; governance mode when it is left out. */
+  snapshotLock?: SnapshotLock;
+  /** Object Lock mode of what is written into the evidence bucket; governance when it is left out. */
+  objectLockMode?: LockMode;
 }

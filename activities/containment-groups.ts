@@ -11,19 +11,23 @@ import {
 } from '@aws-sdk/client-ec2';
 import { sleep } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
+import type { CustodyFacts } from '../domain/custody/facts';
 import type { AccountClients } from './aws/clients';
 import { awsCode, awsStep, type CallOptions } from './aws/errors';
 import { CASE_TAG, clientToken, ROLE_TAG } from './aws/idempotency';
+import { noteAct } from './custody-acts';
 import { type Rule, ruleChanges, rulesOf, singleRules } from './aws/security-group-rules';
 
 /**
  * `isolation`: no ingress, egress to the VPC's own addresses on TCP 443 only, so that the SSM agent reaches its endpoints.
+ * `isolation-full`: no rule at all.
  * `untrack`: everything, both directions, IPv4 and IPv6: connections become untracked and end when the group goes.
  */
-export type ContainmentGroup = 'isolation' | 'untrack';
+export type SecurityGroupKind = 'isolation' | 'isolation-full' | 'untrack';
 
-const DESCRIPTIONS: Record<ContainmentGroup, string> = {
+const DESCRIPTIONS: Record<SecurityGroupKind, string> = {
   isolation: 'Forensics: isolates an instance; HTTPS to endpoints inside the VPC only',
+  'isolation-full': 'Forensics: isolates an instance; nothing in, nothing out',
   untrack: 'Forensics: attached for a moment before isolation, so that open connections end',
 };
 
@@ -39,12 +43,19 @@ const REPAIRS = 3;
  */
 export async function containmentGroup(
   member: AccountClients,
-  kind: ContainmentGroup,
+  kind: SecurityGroupKind,
   vpcId: string,
   caseId: string,
+  authority?: CustodyFacts['authority'],
 ): Promise<string> {
-  const desired = kind === 'untrack' ? everything() : await endpointsOnly(member, vpcId);
-  const found = (await findGroup(member, kind, vpcId)) ?? (await createGroup(member, kind, vpcId, caseId));
+  const desired = await rulesFor(kind, member, vpcId);
+  const tell = (message: string, data: Record<string, unknown>): void =>
+    noteAct({ message, ...(authority && { authority }), data: { vpcId, ...data } });
+  let found = await findGroup(member, kind, vpcId);
+  if (!found) {
+    found = await createGroup(member, kind, vpcId, caseId);
+    tell(`Security group ${groupId(found)} (${kind}) was made in ${vpcId}`, { groupId: groupId(found), kind });
+  }
   let group = found;
   for (let round = 1; ; round += 1) {
     const changes = ruleChanges(rulesOf(group), desired);
@@ -57,15 +68,23 @@ export async function containmentGroup(
       );
     }
     await change(member, groupId(group), changes);
-    const reread = (await findGroups(member, kind, vpcId)).find((one) => one.GroupId === found.GroupId);
+    tell(
+      `The rules of security group ${groupId(group)} (${kind}) were set right: ` +
+        `${changes.revoke.length} taken away, ${changes.authorize.length} added`,
+      { groupId: groupId(group), revoked: changes.revoke.length, authorized: changes.authorize.length },
+    );
+    const id = groupId(group);
+    const reread = (await findGroups(member, kind, vpcId)).find((one) => one.GroupId === id);
     if (!reread) {
-      throw ApplicationFailure.retryable(
-        `security group ${groupId(found)} vanished while it was repaired`,
-        'Unavailable',
-      );
+      throw ApplicationFailure.retryable(`security group ${id} vanished while it was repaired`, 'Unavailable');
     }
     group = reread;
   }
+}
+
+async function rulesFor(kind: SecurityGroupKind, member: AccountClients, vpcId: string): Promise<Rule[]> {
+  if (kind === 'untrack') return everything();
+  return kind === 'isolation-full' ? [] : endpointsOnly(member, vpcId);
 }
 
 function everything(): Rule[] {
@@ -98,14 +117,14 @@ const groupId = (group: SecurityGroup): string => group.GroupId ?? '';
 /** The first by id, so that every case of the VPC takes the same one. */
 async function findGroup(
   member: AccountClients,
-  kind: ContainmentGroup,
+  kind: SecurityGroupKind,
   vpcId: string,
 ): Promise<SecurityGroup | undefined> {
   return (await findGroups(member, kind, vpcId))[0];
 }
 
 /** Ours by tag and by owner: in a shared VPC another account's group may carry the same tag. */
-async function findGroups(member: AccountClients, kind: ContainmentGroup, vpcId: string): Promise<SecurityGroup[]> {
+async function findGroups(member: AccountClients, kind: SecurityGroupKind, vpcId: string): Promise<SecurityGroup[]> {
   return awsStep(`looking for the ${kind} security group of ${vpcId}`, async (options) => {
     const found: SecurityGroup[] = [];
     const query = {
@@ -127,7 +146,7 @@ async function findGroups(member: AccountClients, kind: ContainmentGroup, vpcId:
  */
 async function createGroup(
   member: AccountClients,
-  kind: ContainmentGroup,
+  kind: SecurityGroupKind,
   vpcId: string,
   caseId: string,
 ): Promise<SecurityGroup> {
@@ -179,7 +198,7 @@ async function createUnlessTaken(create: (name: string) => Promise<void>, name: 
 
 async function appeared(
   member: AccountClients,
-  kind: ContainmentGroup,
+  kind: SecurityGroupKind,
   vpcId: string,
 ): Promise<SecurityGroup | undefined> {
   for (const wait of LISTING_WAITS_MS) {

@@ -6,11 +6,20 @@ import {
 } from '@aws-sdk/client-ec2';
 import { sleep } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import type { ContainmentPlan, InterfaceIsolation, InterfaceOutcome } from '../domain/containment';
+import {
+  type ContainmentMode,
+  type ContainmentPlan,
+  type ContainmentResult,
+  type InterfaceIsolation,
+  type InterfaceOutcome,
+  planHash,
+} from '../domain/containment';
+import type { CustodyFacts } from '../domain/custody/facts';
 import type { AccountClients, AwsClients } from './aws/clients';
 import { awsStep, isRetryable, worthAnotherAttempt } from './aws/errors';
 import type { ForensicsConfig } from './config';
-import { type ContainmentGroup, containmentGroup } from './containment-groups';
+import { containmentGroup, type SecurityGroupKind } from './containment-groups';
+import { noteAct } from './custody-acts';
 import { removeFromInternetEdge } from './internet-edge';
 import type { ContainmentActivities } from './types';
 
@@ -21,7 +30,7 @@ const LOOKS = 4;
 const LOOK_INTERVAL_MS = 500;
 
 /** The groups of one VPC; a kind that could not be had is there as its failure. */
-type VpcGroups = Record<ContainmentGroup, string | ApplicationFailure | undefined>;
+type VpcGroups = Record<'isolation' | 'untrack', string | ApplicationFailure | undefined>;
 
 /**
  * Isolation at the Internet edge and by security groups: fails closed. Every address and every interface is dealt with on
@@ -34,50 +43,63 @@ export function createContainmentActivities({
   clients: AwsClients;
 }): ContainmentActivities {
   return {
-    async isolateInstance({ caseId, plan }) {
+    isolateInstance({ caseId, plan }) {
       const { accountId, region } = plan.target;
-      const member = clients.member(accountId, region, 'contain', caseId);
-      const { internetEdge, securityGroups: planned } = plan.layers;
-      const ids = planned.map((eni) => eni.networkInterfaceId);
-      const [groups, edge] = await Promise.all([
-        groupsByVpc(member, planned, caseId),
-        removeFromInternetEdge(member, internetEdge),
-      ]);
-      const removed = new Set(edge.filter(({ outcome }) => outcome === 'removed').map(({ address }) => address));
-      const current = await readUntil(member, ids, (read) =>
-        [...read.values()].every((eni) => publicAddresses(eni).every((address) => !removed.has(address))),
-      );
-      const failures = new Map<string, ApplicationFailure>();
-      await Promise.all(
-        planned.map(async (eni) => {
-          const failure = await isolate(member, eni, current.get(eni.networkInterfaceId), groups.get(eni.vpcId));
-          if (failure) failures.set(eni.networkInterfaceId, failure);
-        }),
-      );
-
-      const isolationGroup = (eni: InterfaceIsolation) => groups.get(eni.vpcId)?.isolation;
-      const after = await readUntil(member, ids, (read) =>
-        planned.every((eni) => {
-          const found = read.get(eni.networkInterfaceId);
-          return !found || failures.has(eni.networkInterfaceId) || isOnly(found, isolationGroup(eni));
-        }),
-      );
-      const outcomes = planned.map((eni) =>
-        outcomeOf(eni, after.get(eni.networkInterfaceId), isolationGroup(eni), failures.get(eni.networkInterfaceId)),
-      );
-      throwIfWorthAnotherAttempt(outcomes, failures, groups, after);
-
-      const all = [...outcomes, ...(await unplannedInterfaces(member, plan, ids))];
-      const isolated = all.filter(({ outcome }) => outcome === 'isolated').length;
-      const whole = isolated === all.length && edge.every(({ outcome }) => outcome === 'removed');
-      return {
-        outcome: isolated === 0 ? 'failed' : whole ? 'isolated' : 'partially-isolated',
-        internetEdge: edge,
-        interfaces: all,
-        residualPaths: [...plan.residualPaths, ...residualPaths(planned, groups, after)],
-        verifiedAt: new Date().toISOString(),
-      };
+      return isolateInterfaces(clients.member(accountId, region, 'contain', caseId), caseId, plan);
     },
+  };
+}
+
+/**
+ * The plan's addresses and interfaces, whatever other layers it has.
+ * @throws ApplicationFailure, retryable, while another attempt is worth it.
+ */
+export async function isolateInterfaces(
+  member: AccountClients,
+  caseId: string,
+  plan: ContainmentPlan,
+): Promise<ContainmentResult> {
+  const { internetEdge, securityGroups: planned } = plan.layers;
+  const authority = { checkpoint: 'isolation', planHash: planHash(plan) };
+  const ids = planned.map((eni) => eni.networkInterfaceId);
+  const [groups, edge] = await Promise.all([
+    groupsByVpc(member, planned, { caseId, mode: plan.mode, authority }),
+    removeFromInternetEdge(member, internetEdge, authority),
+  ]);
+  const removed = new Set(edge.filter(({ outcome }) => outcome === 'removed').map(({ address }) => address));
+  const current = await readUntil(member, ids, (read) =>
+    [...read.values()].every((eni) => publicAddresses(eni).every((address) => !removed.has(address))),
+  );
+  const failures = new Map<string, ApplicationFailure>();
+  await Promise.all(
+    planned.map(async (eni) => {
+      const { networkInterfaceId, vpcId } = eni;
+      const failure = await isolate(member, eni, current.get(networkInterfaceId), groups.get(vpcId), authority);
+      if (failure) failures.set(eni.networkInterfaceId, failure);
+    }),
+  );
+
+  const isolationGroup = (eni: InterfaceIsolation) => groups.get(eni.vpcId)?.isolation;
+  const after = await readUntil(member, ids, (read) =>
+    planned.every((eni) => {
+      const found = read.get(eni.networkInterfaceId);
+      return !found || failures.has(eni.networkInterfaceId) || isOnly(found, isolationGroup(eni));
+    }),
+  );
+  const outcomes = planned.map((eni) =>
+    outcomeOf(eni, after.get(eni.networkInterfaceId), isolationGroup(eni), failures.get(eni.networkInterfaceId)),
+  );
+  throwIfWorthAnotherAttempt(outcomes, failures, groups, after);
+
+  const all = [...outcomes, ...(await unplannedInterfaces(member, plan, ids))];
+  const isolated = all.filter(({ outcome }) => outcome === 'isolated').length;
+  const whole = isolated === all.length && edge.every(({ outcome }) => outcome === 'removed');
+  return {
+    outcome: isolated === 0 ? 'failed' : whole ? 'isolated' : 'partially-isolated',
+    internetEdge: edge,
+    interfaces: all,
+    residualPaths: [...plan.residualPaths, ...residualPaths(plan, groups, after)],
+    verifiedAt: new Date().toISOString(),
   };
 }
 
@@ -85,11 +107,11 @@ export function createContainmentActivities({
 async function groupsByVpc(
   member: AccountClients,
   planned: InterfaceIsolation[],
-  caseId: string,
+  { caseId, mode, authority }: { caseId: string; mode: ContainmentMode } & Pick<CustodyFacts, 'authority'>,
 ): Promise<Map<string, VpcGroups>> {
-  const groupOrFailure = async (kind: ContainmentGroup, vpcId: string): Promise<string | ApplicationFailure> => {
+  const groupOrFailure = async (kind: SecurityGroupKind, vpcId: string): Promise<string | ApplicationFailure> => {
     try {
-      return await containmentGroup(member, kind, vpcId, caseId);
+      return await containmentGroup(member, kind, vpcId, caseId, authority);
     } catch (error) {
       if (error instanceof ApplicationFailure) return error;
       throw error;
@@ -99,7 +121,7 @@ async function groupsByVpc(
   const entries = await Promise.all(
     vpcs.map(async (vpcId): Promise<[string, VpcGroups]> => {
       const [isolation, untrack] = await Promise.all([
-        groupOrFailure('isolation', vpcId),
+        groupOrFailure(mode === 'full' ? 'isolation-full' : 'isolation', vpcId),
         groupOrFailure('untrack', vpcId),
       ]);
       return [vpcId, { isolation, untrack }];
@@ -114,12 +136,19 @@ async function isolate(
   planned: InterfaceIsolation,
   current: NetworkInterface | undefined,
   groups: VpcGroups | undefined,
+  authority: CustodyFacts['authority'],
 ): Promise<ApplicationFailure | undefined> {
   const id = planned.networkInterfaceId;
   const isolation = groups?.isolation;
   if (!current) return gone(id);
   if (typeof isolation !== 'string') return isolation;
-  if (isOnly(current, isolation)) return undefined;
+  // As planned, and not as they are now: an earlier attempt may have changed them, and died before it could tell.
+  const told = { networkInterfaceId: id, before: planned.groupsBefore, ...(authority && { authority }) };
+  if (isOnly(current, isolation)) {
+    const isChange = planned.groupsBefore.join() !== isolation;
+    noteGroups(told, isolation, 'has the isolation group already, by an earlier attempt or another case', isChange);
+    return undefined;
+  }
 
   // An address that could not be taken away, or came after the plan, would make the all-open step an open door.
   const untrack = groups?.untrack;
@@ -127,14 +156,42 @@ async function isolate(
   let opened = isOnly(current, untrack);
   if (twoSteps && !opened) {
     // Without this step open connections may live on; it must never stand in the way of the isolation itself.
-    const failure = await setGroup(member, id, untrack, 'untracking connections of');
+    const failure = await setGroup(member, id, untrack, 'untracking connections of', authority);
     opened = failure === undefined || isRetryable(failure);
+    if (!failure) noteGroups(told, untrack, 'has an all-open group for a moment, so that open connections end');
   }
   for (let tries = 1; ; tries += 1) {
-    const failure = await setGroup(member, id, isolation, 'isolating');
+    const failure = await setGroup(member, id, isolation, 'isolating', authority);
+    if (!failure) noteGroups(told, isolation, 'has the isolation group and no other one');
     if (!failure || !opened || !isRetryable(failure) || tries >= CLOSING_TRIES) return failure;
     await sleep(250 * 2 ** tries);
   }
+}
+
+function noteGroups(
+  {
+    networkInterfaceId,
+    before,
+    authority,
+  }: { networkInterfaceId: string; before: string[] } & Pick<CustodyFacts, 'authority'>,
+  after: string,
+  how: string,
+  isChange = true,
+): void {
+  noteAct({
+    message: `Network interface ${networkInterfaceId} ${how} (${after}; before: ${before.join(', ')})`,
+    ...(authority && { authority }),
+    data: {
+      networkInterfaceId,
+      before,
+      after: [after],
+      ...(isChange && {
+        changesSuspect: true,
+        change: `security groups of network interface ${networkInterfaceId}`,
+        reversible: true,
+      }),
+    },
+  });
 }
 
 async function setGroup(
@@ -142,6 +199,7 @@ async function setGroup(
   id: string,
   group: string,
   doing: string,
+  authority: CustodyFacts['authority'],
 ): Promise<ApplicationFailure | undefined> {
   try {
     await awsStep(`${doing} network interface ${id} with security group ${group}`, (options) =>
@@ -149,8 +207,9 @@ async function setGroup(
     );
     return undefined;
   } catch (error) {
-    if (error instanceof ApplicationFailure) return error;
-    throw error;
+    if (!(error instanceof ApplicationFailure)) throw error;
+    noteAct({ message: error.message, ...(authority && { authority }), data: { networkInterfaceId: id, group } });
+    return error;
   }
 }
 
@@ -258,7 +317,7 @@ async function unplannedInterfaces(
 }
 
 function residualPaths(
-  planned: InterfaceIsolation[],
+  { mode, layers: { securityGroups: planned } }: ContainmentPlan,
   groups: Map<string, VpcGroups>,
   after: Map<string, NetworkInterface>,
 ): string[] {
@@ -266,7 +325,7 @@ function residualPaths(
   const tracked = planned.filter((eni) => !untracked(eni)).map((eni) => eni.networkInterfaceId);
   const reachable = [...after.values()].filter((eni) => publicAddresses(eni).length > 0);
   return [
-    'TCP 443 stays open to every address inside the VPC, not to its endpoints alone',
+    ...(mode === 'keep-ssm' ? ['TCP 443 stays open to every address inside the VPC, not to its endpoints alone'] : []),
     ...(tracked.length > 0
       ? [`connections that were open on ${tracked.join(', ')} stay tracked and may live on: the untrack group failed`]
       : []),

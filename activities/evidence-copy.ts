@@ -6,9 +6,11 @@ import {
   CopyObjectCommand,
   CreateMultipartUploadCommand,
   type CreateMultipartUploadCommandInput,
+  ListMultipartUploadsCommand,
   type S3Client,
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
+import type { AccountClients } from './aws/clients';
 import { awsStep } from './aws/errors';
 
 /** An object in S3 as it was read; the ETag holds the copy to these very bytes. */
@@ -39,7 +41,7 @@ const PARTS_AT_ONCE = 4;
  * @throws ApplicationFailure `EvidenceMismatch` (final) when S3's own SHA-256 of the copy is another one.
  */
 export async function copyObject(
-  s3: S3Client,
+  clients: Pick<AccountClients, 's3' | 's3WithoutRetries'>,
   source: CopySource,
   target: CopyTarget,
   largestSingleCopy: number = LARGEST_SINGLE_COPY,
@@ -48,8 +50,8 @@ export async function copyObject(
   const what = `copying s3://${source.bucket}/${source.key} to s3://${target.Bucket}/${target.Key}`;
   const versionId =
     source.sizeBytes <= largestSingleCopy
-      ? await awsStep(what, () => copyAtOnce(s3, source, target, what))
-      : await awsStep(what, () => copyInParts(s3, source, target, partBytes));
+      ? await awsStep(what, () => copyAtOnce(clients.s3WithoutRetries, source, target, what))
+      : await awsStep(what, () => copyInParts(clients.s3, source, target, partBytes));
   target.onProgress?.(source.sizeBytes);
   return versionId;
 }
@@ -98,6 +100,7 @@ async function copyInParts(
   partBytes: number,
 ): Promise<string | undefined> {
   const at = { Bucket: target.Bucket, Key: target.Key };
+  await abortEarlier(s3, at);
   const { UploadId } = await s3.send(
     new CreateMultipartUploadCommand({ ...objectFieldsOf(target), ChecksumAlgorithm: 'SHA256' }),
   );
@@ -138,4 +141,11 @@ async function copyInParts(
     await s3.send(new AbortMultipartUploadCommand({ ...at, UploadId })).catch(() => undefined);
     throw error;
   }
+}
+
+/** A worker that died in the middle left its upload open, and S3 keeps its parts until somebody aborts it. */
+async function abortEarlier(s3: S3Client, at: { Bucket: string; Key: string }): Promise<void> {
+  const { Uploads: open } = await s3.send(new ListMultipartUploadsCommand({ Bucket: at.Bucket, Prefix: at.Key }));
+  for (const { Key, UploadId } of open ?? [])
+    if (Key === at.Key) await s3.send(new AbortMultipartUploadCommand({ ...at, UploadId }));
 }

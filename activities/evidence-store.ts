@@ -3,21 +3,29 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { ApplicationFailure } from '@temporalio/common';
-import { HeadObjectCommand, PutObjectCommand, type PutObjectCommandInput } from '@aws-sdk/client-s3';
+import {
+  HeadObjectCommand,
+  PutObjectCommand,
+  type PutObjectCommandInput,
+  PutObjectLegalHoldCommand,
+} from '@aws-sdk/client-s3';
+import { z } from 'zod';
+import type { S3Location } from '../domain/evidence';
 import type { AwsClients } from './aws/clients';
-import { awsStep } from './aws/errors';
+import { awsStep, currentActivity } from './aws/errors';
 import type { ForensicsConfig } from './config';
+import { noteAct } from './custody-acts';
 import { copyObject, type CopySource } from './evidence-copy';
 
-/** An object of the evidence bucket, pinned to the version that was written. */
-export interface StoredEvidence {
-  bucket: string;
-  key: string;
-  versionId: string;
-  /** Lowercase hexadecimal. */
-  sha256: string;
-  sizeBytes: number;
-}
+/** An object of the evidence bucket, pinned to the version that was written; `sha256` in lowercase hexadecimal. */
+export const STORED_EVIDENCE = z.object({
+  bucket: z.string(),
+  key: z.string(),
+  versionId: z.string(),
+  sha256: z.string(),
+  sizeBytes: z.number(),
+});
+export type StoredEvidence = z.infer<typeof STORED_EVIDENCE>;
 
 export interface EvidenceToPut {
   /** Below the evidence bucket: `cases/<caseId>/…`. */
@@ -25,6 +33,8 @@ export interface EvidenceToPut {
   body: Buffer | { file: string };
   contentType: string;
   retentionDays: number;
+  /** Fails with S3's `PreconditionFailed` when there is an object with other content under the key. */
+  onlyIfAbsent?: true;
 }
 
 export interface EvidenceToCopy {
@@ -52,10 +62,19 @@ export interface EvidenceStore {
     key: string,
     sha256: string,
   ): Promise<(StoredEvidence & { metadata: Record<string, string> }) | undefined>;
+  /**
+   * Puts a legal hold on each version, or takes it off; a repeated call changes nothing. A hold has no end and stands beside
+   * retention: a version can be deleted when neither holds it. Heartbeats after each object.
+   *
+   * @throws ApplicationFailure `InvalidRequest` (final) for a location without a version id, before anything is changed.
+   */
+  setLegalHold(objects: readonly S3Location[], on: boolean): Promise<void>;
 }
 
 /** S3 metadata under which every object of ours carries its digest. */
 export const SHA256_METADATA = 'sha256';
+/** Objects that one entry of the custody log names: it must fit an item of the table. */
+const OBJECTS_IN_AN_ACT = 200;
 /** One PutObject takes at most 5 GiB. Source: S3 User Guide, "Uploading objects". */
 const LARGEST_PUT = 5 * 1024 ** 3;
 
@@ -70,7 +89,7 @@ export function createEvidenceStore(dependencies: { config: ForensicsConfig; cli
       SSEKMSKeyId: config.evidenceKeyArn,
       BucketKeyEnabled: true,
       // Governance: an administrator with a special right may still correct a mistake; nobody else may delete.
-      ObjectLockMode: 'GOVERNANCE',
+      ObjectLockMode: config.objectLockMode === 'compliance' ? 'COMPLIANCE' : 'GOVERNANCE',
       ObjectLockRetainUntilDate: new Date(Date.now() + retentionDays * 86_400_000),
     }) satisfies Partial<PutObjectCommandInput>;
 
@@ -99,14 +118,14 @@ export function createEvidenceStore(dependencies: { config: ForensicsConfig; cli
 
   return {
     findEvidence,
-    async putEvidence({ key, body, contentType, retentionDays }) {
+    async putEvidence({ key, body, contentType, retentionDays, onlyIfAbsent }) {
       const { sha256, sizeBytes } = Buffer.isBuffer(body)
         ? { sha256: createHash('sha256').update(body).digest('hex'), sizeBytes: body.length }
         : await digestOfFile(body.file);
       const earlier = await findEvidence(key, sha256);
       if (earlier) return withoutMetadata(earlier);
       const answer = await awsStep(`writing s3://${bucket}/${key}`, () =>
-        s3().send(
+        clients.forensics().s3WithoutRetries.send(
           new PutObjectCommand({
             ...protection(retentionDays),
             Bucket: bucket,
@@ -118,6 +137,7 @@ export function createEvidenceStore(dependencies: { config: ForensicsConfig; cli
             ChecksumAlgorithm: 'SHA256',
             ChecksumSHA256: Buffer.from(sha256, 'hex').toString('base64'),
             Metadata: { [SHA256_METADATA]: sha256 },
+            ...(onlyIfAbsent && { IfNoneMatch: '*' }),
           }),
         ),
       );
@@ -126,7 +146,7 @@ export function createEvidenceStore(dependencies: { config: ForensicsConfig; cli
     async copyEvidence({ key, source, sha256, contentType, retentionDays, metadata, onProgress }) {
       const earlier = await findEvidence(key, sha256);
       if (earlier) return withoutMetadata(earlier);
-      const versionId = await copyObject(s3(), source, {
+      const versionId = await copyObject(clients.forensics(), source, {
         ...protection(retentionDays),
         Bucket: bucket,
         Key: key,
@@ -137,7 +157,36 @@ export function createEvidenceStore(dependencies: { config: ForensicsConfig; cli
       });
       return stored(key, versionId, sha256, source.sizeBytes);
     },
+    async setLegalHold(objects, on) {
+      const versions = objects.map((object) => requireVersion(object));
+      for (let first = 0; first < versions.length; first += OBJECTS_IN_AN_ACT) {
+        const batch = versions.slice(first, first + OBJECTS_IN_AN_ACT);
+        for (const { bucket: Bucket, key: Key, versionId: VersionId } of batch) {
+          const hold = new PutObjectLegalHoldCommand({
+            ...{ Bucket, Key, VersionId },
+            LegalHold: { Status: on ? 'ON' : 'OFF' },
+          });
+          const what = `${on ? 'putting a legal hold on' : 'lifting the legal hold of'} s3://${Bucket}/${Key}`;
+          await awsStep(what, (options) => s3().send(hold, options));
+          currentActivity()?.heartbeat({ step: 'legal hold', key: Key });
+        }
+        noteAct({
+          message: on
+            ? `A legal hold was put on ${batch.length} stored objects: none of them can be deleted until it is lifted`
+            : `The legal hold of ${batch.length} stored objects was lifted; their retention is as it was`,
+          data: { legalHold: on, objects: batch },
+        });
+      }
+    },
   };
+}
+
+function requireVersion({ bucket, key, versionId }: S3Location): Required<S3Location> {
+  if (versionId !== undefined) return { bucket, key, versionId };
+  throw ApplicationFailure.nonRetryable(
+    `s3://${bucket}/${key} is named without a version: a legal hold is of one version, and none was changed`,
+    'InvalidRequest',
+  );
 }
 
 /** Metadata only claims a digest; S3's own tells, where it has one of the whole object (`…-<n>` is one of its parts). */

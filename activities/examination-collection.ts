@@ -4,7 +4,8 @@ import { findingsFromMemory } from '../domain/findings-from-memory';
 import type { AwsClients } from './aws/clients';
 import { followCommand } from './command-following';
 import type { ForensicsConfig } from './config';
-import type { EvidenceStore } from './evidence-store';
+import { noteAct } from './custody-acts';
+import type { EvidenceStore, StoredEvidence } from './evidence-store';
 import { type Collected, contentTypeOf, readerOf } from './examination-outputs';
 import { mismatch, readStaged, unusable } from './examination-staged';
 import {
@@ -35,12 +36,13 @@ export function createExaminationCollection(dependencies: {
     const { caseId, exhibit, retentionDays } = input;
     const { summary, bytes } = await summaryOf(input);
     const prefix = evidencePrefix(caseId, exhibit.id);
-    await store.putEvidence({
+    const kept = await store.putEvidence({
       key: `${prefix}/${SUMMARY}`,
       body: bytes,
       contentType: 'application/json',
       retentionDays,
     });
+    noteKept(exhibit, `The summary of the examination of exhibit ${exhibit.id}`, kept);
     const collected: Collected = {
       tools: [],
       rows: {},
@@ -50,20 +52,21 @@ export function createExaminationCollection(dependencies: {
     for (const run of summary.tools) await collectRun(input, run, seen, collected);
 
     const findings = [...findingsFromMemory(exhibit.id, collected.rows), ...(collected.timeline?.findings() ?? [])];
-    const { bucket, key, versionId, sha256, sizeBytes } = await store.putEvidence({
+    const allFindings = await store.putEvidence({
       key: `${prefix}/findings.json`,
       body: Buffer.from(JSON.stringify(findings, null, 1)),
       contentType: 'application/json',
       retentionDays,
     });
+    noteKept(exhibit, `The ${findings.length} findings that the rules made of exhibit ${exhibit.id}`, allFindings);
     const outcome = summary.outcome === 'succeeded' && collected.problems.length > 0 ? 'partial' : summary.outcome;
     return {
       exhibit: exhibit.id,
       kind: exhibit.kind,
       outcome,
       ...(collected.problems.length > 0 && { reason: collected.problems.join('; ').slice(0, 1_000) }),
-      findings: kept(findings),
-      allFindings: { bucket, key, versionId, sha256, sizeBytes, count: findings.length },
+      findings: firstOf(findings),
+      allFindings: { ...allFindings, count: findings.length },
       tools: collected.tools,
       ...(collected.timelineAt && { timeline: { ...collected.timelineAt, events: collected.timeline?.events ?? 0 } }),
     };
@@ -120,7 +123,7 @@ export function createExaminationCollection(dependencies: {
       );
     }
     notes.push(...(reader?.finish() ?? []));
-    const { sha256, sizeBytes, ...location } = await store.copyEvidence({
+    const stored = await store.copyEvidence({
       key: `${evidencePrefix(input.caseId, input.exhibit.id)}/${name}`,
       source: object.source,
       sha256: object.sha256,
@@ -128,7 +131,15 @@ export function createExaminationCollection(dependencies: {
       retentionDays: input.retentionDays,
       onProgress: (bytesCopied) => heartbeat({ step: 'copying', output: name, bytesCopied }),
     });
-    const stored = { ...location, sha256, sizeBytes };
+    noteKept(
+      input.exhibit,
+      `Output ${name} of ${tool} on exhibit ${input.exhibit.id}, compared with its reported SHA-256,`,
+      stored,
+      {
+        name: tool,
+        version,
+      },
+    );
     if (name === TIMELINE) to.timelineAt = stored;
     to.tools.push({ ...told, ...(notes.length > 0 && { note: notes.join('; ').slice(0, 1_000) }), output: stored });
   }
@@ -136,6 +147,21 @@ export function createExaminationCollection(dependencies: {
   return { collectExamination };
 }
 
+function noteKept(
+  { id, kind, source }: CollectInput['exhibit'],
+  what: string,
+  { bucket, key, versionId, sha256, sizeBytes }: StoredEvidence,
+  tool?: { name: string; version: string },
+): void {
+  noteAct({
+    message: `${what} is kept write-once as s3://${bucket}/${key} (version ${versionId}), ${sizeBytes} bytes`,
+    exhibit: { id, kind, source },
+    ...(tool && { tool }),
+    sha256,
+    data: { location: { bucket, key, versionId }, sizeBytes },
+  });
+}
+
 /** History holds a few findings only, and none with pages of text. */
-const kept = (findings: ExaminationFinding[]): ExaminationFinding[] =>
+const firstOf = (findings: ExaminationFinding[]): ExaminationFinding[] =>
   findings.slice(0, FINDINGS_KEPT_IN_HISTORY).map((finding) => ({ ...finding, detail: finding.detail.slice(0, 500) }));

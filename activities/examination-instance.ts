@@ -7,11 +7,13 @@ import {
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import { DescribeInstanceInformationCommand } from '@aws-sdk/client-ssm';
+import type { Exhibit } from '../domain/evidence';
 import type { AwsClients } from './aws/clients';
 import { awsCode, awsStep } from './aws/errors';
 import { clientToken, operationOf } from './aws/idempotency';
 import { notReady, waitedMs } from './aws/polling';
 import type { ForensicsConfig } from './config';
+import { noteAct } from './custody-acts';
 import { clientsOfEvidence, describeInstance, type Ec2, madeFor, pollShortly, tagsFor } from './examination-resources';
 import { deleteIfFree, findVolumes } from './examination-volume';
 import type { ExaminationActivities } from './types';
@@ -37,7 +39,10 @@ export function createForensicInstanceActivities(dependencies: {
   const launchForensicInstance: InstanceActivities['launchForensicInstance'] = async ({ caseId, region, exhibit }) => {
     const { ec2 } = own(region);
     const [existing] = (await findInstances(ec2, caseId, exhibit.id)).filter((instance) => !isEnding(instance));
-    if (existing) return forensicInstanceOf(existing);
+    if (existing) {
+      noteLaunch(exhibit, existing, 'was launched by an earlier attempt');
+      return forensicInstanceOf(existing);
+    }
 
     const { imageId, instanceTypes, subnetId, securityGroupId, instanceProfileName } = config.forensicInstance;
     const operation = operationOf(caseId, 'forensic-instance', exhibit.id);
@@ -75,7 +80,10 @@ export function createForensicInstanceActivities(dependencies: {
           ),
         );
         const launched = Instances?.[0];
-        if (launched) return forensicInstanceOf(launched);
+        if (launched) {
+          noteLaunch(exhibit, launched, 'was launched');
+          return forensicInstanceOf(launched);
+        }
         refusals.push(`${instanceType}: no instance in the answer`);
       } catch (error) {
         const code = awsCode(error);
@@ -137,6 +145,10 @@ export function createForensicInstanceActivities(dependencies: {
           ec2.send(new TerminateInstancesCommand({ InstanceIds: fresh }), options),
         );
         fresh.forEach((id) => asked.add(id));
+        noteAct({
+          message: `The forensic instance of exhibit ${exhibitId} is ended: ${fresh.join(', ')}`,
+          data: { exhibitId, instanceIds: fresh },
+        });
       }
       const terminated = new Set(instances.filter((one) => one.State?.Name === 'terminated').map(idOf));
       const volumes = await findVolumes(ec2, caseId, exhibitId);
@@ -147,6 +159,11 @@ export function createForensicInstanceActivities(dependencies: {
         state: `${running} instances, ${volumes.length} volumes left`,
       };
     });
+    // Told by whichever attempt sees it: the one that ended them may have died before it could tell.
+    noteAct({
+      message: `Of exhibit ${exhibitId} no forensic instance runs and no working volume is left`,
+      data: { exhibitId },
+    });
   };
 
   return {
@@ -154,6 +171,15 @@ export function createForensicInstanceActivities(dependencies: {
     awaitForensicInstance,
     releaseForensicInstance,
   };
+}
+
+function noteLaunch({ id, kind, source }: Exhibit, instance: Instance, how: string): void {
+  const { ImageId: imageId, InstanceType: instanceType } = instance;
+  noteAct({
+    message: `Forensic instance ${idOf(instance)} ${how} to examine exhibit ${id}, from image ${imageId ?? 'not known'}, without a public address`,
+    exhibit: { id, kind, source },
+    data: { instanceId: idOf(instance), ...(imageId && { imageId }), ...(instanceType && { instanceType }) },
+  });
 }
 
 const idOf = (instance: Instance): string => instance.InstanceId ?? '';

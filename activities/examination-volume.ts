@@ -9,9 +9,10 @@ import {
   type Volume,
 } from '@aws-sdk/client-ec2';
 import type { AwsClients } from './aws/clients';
-import { awsCode, awsStep } from './aws/errors';
+import { awsCode, awsStep, type CallOptions } from './aws/errors';
 import { clientToken, operationOf } from './aws/idempotency';
 import type { ForensicsConfig } from './config';
+import { noteAct } from './custody-acts';
 import { clientsOfEvidence, describeInstance, type Ec2, madeFor, pollShortly, tagsFor } from './examination-resources';
 import type { ExaminationActivities } from './types';
 
@@ -52,7 +53,14 @@ export function createEvidenceVolumeActivities(dependencies: {
         options,
       ),
     );
-    return { volumeId: volume.VolumeId ?? '' };
+    const volumeId = volume.VolumeId ?? '';
+    noteAct({
+      // Asked for again, EC2 answers with the volume that the same client token made before.
+      message: `Working volume ${volumeId} is made from ${snapshotId}, the forensic copy of ${exhibit.source}; the copy itself is not touched`,
+      exhibit: { id: exhibit.id, kind: exhibit.kind, source: exhibit.source },
+      data: { volumeId, snapshotId },
+    });
+    return { volumeId };
   };
 
   const attachEvidenceVolume: VolumeActivities['attachEvidenceVolume'] = async ({ region, instance, volume }) => {
@@ -86,6 +94,10 @@ export function createEvidenceVolumeActivities(dependencies: {
       const done = attachment.State === 'attached' && (mapping?.Ebs?.Status ?? 'attached') === 'attached' && !!mapping;
       return { done, state: attachment.State ?? 'attaching' };
     });
+    noteAct({
+      message: `Working volume ${volumeId} is attached to forensic instance ${instanceId}${asked ? '' : ' by an earlier attempt'}`,
+      data: { volumeId, instanceId },
+    });
   };
 
   return { createEvidenceVolume, attachEvidenceVolume };
@@ -99,30 +111,49 @@ async function attach(ec2: Ec2, instanceId: string, volumeId: string, host: Inst
   }
   await awsStep(`AttachVolume ${volumeId} to ${instanceId} as ${Device}`, (options) =>
     ec2.send(new AttachVolumeCommand({ InstanceId: instanceId, VolumeId: volumeId, Device }), options),
-  );
+  ).catch((error: unknown) => {
+    // The SDK has asked again after a lost answer: to whom it is attached, the next look tells.
+    if (awsCode(error) !== 'VolumeInUse') throw error;
+  });
 }
 
 /** Deletes a volume unless something still holds it; one look of several. */
 export async function deleteIfFree(ec2: Ec2, volume: Volume, terminated: Set<string>): Promise<void> {
-  const VolumeId = volume.VolumeId ?? '';
+  const volumeId = volume.VolumeId ?? '';
   const attachment = volume.Attachments?.find((one) => one.State !== 'detached');
   if (attachment) {
     // A terminated instance lets go of its volumes by itself; one that hangs is helped along.
     if (attachment.InstanceId !== undefined && terminated.has(attachment.InstanceId)) {
-      await awsStep(`DetachVolume ${VolumeId}`, (options) =>
-        ec2.send(new DetachVolumeCommand({ VolumeId, Force: true }), options),
-      ).catch((error: unknown) => {
-        if (!/NotFound|IncorrectState/.test(awsCode(error) ?? '')) throw error;
-      });
+      const detach = new DetachVolumeCommand({ VolumeId: volumeId, Force: true });
+      if (await isDone(`DetachVolume ${volumeId}`, /NotFound|IncorrectState/, (options) => ec2.send(detach, options))) {
+        const message = `Working volume ${volumeId} is detached from forensic instance ${attachment.InstanceId}, which has ended`;
+        noteAct({ message, data: { volumeId, instanceId: attachment.InstanceId } });
+      }
     }
     return;
   }
   if (volume.State !== 'available' && volume.State !== 'error') return;
-  await awsStep(`DeleteVolume ${VolumeId}`, (options) =>
-    ec2.send(new DeleteVolumeCommand({ VolumeId }), options),
-  ).catch((error: unknown) => {
-    if (!/^InvalidVolume\.NotFound$|VolumeInUse/.test(awsCode(error) ?? '')) throw error;
-  });
+  const remove = new DeleteVolumeCommand({ VolumeId: volumeId });
+  const unless = /^InvalidVolume\.NotFound$|VolumeInUse/;
+  if (await isDone(`DeleteVolume ${volumeId}`, unless, (options) => ec2.send(remove, options))) {
+    const message = `Working volume ${volumeId} is deleted; the forensic copy that it was made from stays`;
+    noteAct({ message, data: { volumeId } });
+  }
+}
+
+/** False when EC2 refuses with one of these codes: the next look shows what there is to do. */
+async function isDone(
+  what: string,
+  unless: RegExp,
+  call: (options: CallOptions) => Promise<unknown>,
+): Promise<boolean> {
+  try {
+    await awsStep(what, call);
+    return true;
+  } catch (error) {
+    if (unless.test(awsCode(error) ?? '')) return false;
+    throw error;
+  }
 }
 
 export async function findVolumes(ec2: Ec2, caseId: string, exhibitId: string): Promise<Volume[]> {

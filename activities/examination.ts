@@ -6,6 +6,7 @@ import { operationOf } from './aws/idempotency';
 import { failureCode, followCommand } from './command-following';
 import { type DocumentParameters, sendCommandOnce } from './commands';
 import type { ForensicsConfig } from './config';
+import { noteAct } from './custody-acts';
 import { createEvidenceStore } from './evidence-store';
 import { createExaminationCollection } from './examination-collection';
 import { createForensicInstanceActivities } from './examination-instance';
@@ -61,6 +62,12 @@ export function createExaminationActivities(dependencies: {
         const ManifestUrl = await presignGet(s3(), { bucket, key: manifest.key }, FIRST_MANIFEST_SECONDS);
         return { ManifestUrl, CaseId: caseId, ExhibitId: exhibit.id, ...ownParameters(exhibit, volume?.volumeId) };
       },
+    });
+    noteAct({
+      message: `Document ${command.document.name} (version ${command.document.version}) examines exhibit ${exhibit.id} on forensic instance ${instance.instanceId}`,
+      exhibit: { id: exhibit.id, kind: exhibit.kind, source: exhibit.source },
+      document: command.document,
+      data: { commandId: command.commandId, instanceId: instance.instanceId },
     });
     return { ...command, staging: { bucket, prefix }, outputs };
   };

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { ApplicationFailure } from '@temporalio/common';
-import { BLOCK_BYTES } from './snapshot-blocks';
+import { BLOCK_BYTES } from '../domain/custody/block-digests';
 
 /** Bytes given to the thread and not hashed yet; beyond them the giver waits. */
 const MOST_BYTES_WAITING = 16 * BLOCK_BYTES;
@@ -9,8 +9,8 @@ const ZERO_BLOCKS_TOLD = 64;
 
 /**
  * The thread's program, as text: a file of its own would have another name and place under tsx than compiled. It takes
- * `{ block }` (bytes, transferred), `{ zeroBlocks }` (their number) and `{ end: true }`, in the order of the device; it
- * tells `{ blocks, bytes }` (hashed since it last told; `bytes` of transferred blocks only) and at last `{ sha256 }`.
+ * `{ block }` (bytes), `{ zeroBlocks }` (their number) and `{ end: true }`, in the order of the device; it
+ * tells `{ blocks, bytes }` (hashed since it last told; `bytes` of blocks that were given only) and at last `{ sha256 }`.
  */
 const PROGRAM = `'use strict';
 const { createHash } = require('node:crypto');
@@ -49,6 +49,8 @@ export class HashThread {
   /** Blocks hashed so far, zeros included. */
   private hashed = 0;
   private bytesWaiting = 0;
+  /** Of the blocks that wait, in their order: whom to tell. */
+  private readonly givenBack: ((() => void) | undefined)[] = [];
   private sha256: string | undefined;
   private failure: Error | undefined;
   private wake: (() => void) | undefined;
@@ -72,13 +74,14 @@ export class HashThread {
     options.signal?.addEventListener('abort', this.abort, { once: true });
   }
 
-  /** The next block. It is given away: its memory moves to the thread and is empty here afterwards. */
-  async add(block: Uint8Array): Promise<void> {
+  /**
+   * The next block. Shared memory is not copied: it must stay as it is until `hashed` is called.
+   */
+  async add(block: Uint8Array, hashed?: () => void): Promise<void> {
     await this.until(() => this.bytesWaiting < MOST_BYTES_WAITING || undefined);
-    // A view of a larger buffer takes a copy, since the whole buffer would go.
-    const own = block.byteLength === block.buffer.byteLength ? block : block.slice();
-    this.bytesWaiting += own.byteLength;
-    this.thread.postMessage({ block: own }, [own.buffer as ArrayBuffer]);
+    this.bytesWaiting += block.byteLength;
+    this.givenBack.push(hashed);
+    this.thread.postMessage({ block });
   }
 
   /** So many blocks of zeros; they take no memory, and therefore nobody waits for them. */
@@ -103,6 +106,7 @@ export class HashThread {
   private hear(told: Told): void {
     if ('sha256' in told) this.sha256 = told.sha256;
     else {
+      if (told.bytes > 0) this.givenBack.shift()?.();
       this.bytesWaiting -= told.bytes;
       this.hashed += told.blocks;
       // What was under way when it failed or was cancelled counts for nothing any more.

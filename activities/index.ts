@@ -1,18 +1,26 @@
 import { AwsClients } from './aws/clients';
 import { createCaseRecordActivities } from './case-records';
+import { createKeepingActivities } from './keeping';
 import type { ForensicsConfig } from './config';
+import { CustodyLog } from './custody-log';
 import { createContainmentActivities } from './containment';
 import { createExaminationActivities } from './examination';
+import { createIdentityActivities } from './identity-proof';
 import { createMemoryActivities } from './memory';
 import { createProtectionActivities } from './protection';
 import { createReportActivities } from './report/report';
+import { createSealingActivities } from './sealing/sealing';
 import { createTriageActivities } from './triage';
 import type { Activities } from './types';
 import { createVolumeActivities } from './volumes';
 
 /** Every step of a case, as a worker of one Region carries it out; all of them share one set of AWS clients. */
-export function createActivities(config: ForensicsConfig, clients: AwsClients = new AwsClients(config)): Activities {
-  const dependencies = { config, clients };
+export function createActivities(
+  config: ForensicsConfig,
+  clients: AwsClients = new AwsClients(config),
+  custodyLog: CustodyLog = new CustodyLog({ config, clients }),
+): Activities {
+  const dependencies = { config, clients, custodyLog };
   return {
     ...createTriageActivities(dependencies),
     ...createProtectionActivities(dependencies),
@@ -22,5 +30,8 @@ export function createActivities(config: ForensicsConfig, clients: AwsClients = 
     ...createExaminationActivities(dependencies),
     ...createCaseRecordActivities(dependencies),
     ...createReportActivities(dependencies),
+    ...createSealingActivities(dependencies),
+    ...createKeepingActivities(dependencies),
+    ...createIdentityActivities(dependencies),
   };
 }

@@ -6,8 +6,10 @@ import {
 } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import type { EdgeAddress, EdgeOutcome } from '../domain/containment';
+import type { CustodyFacts } from '../domain/custody/facts';
 import type { AccountClients } from './aws/clients';
 import { awsStep, worthAnotherAttempt } from './aws/errors';
+import { noteAct } from './custody-acts';
 
 /**
  * Takes the planned addresses away. One that is gone already counts as removed: an earlier attempt did it, or its owner.
@@ -15,17 +17,55 @@ import { awsStep, worthAnotherAttempt } from './aws/errors';
  * Sources: EC2 API reference, DisassociateAddress, ModifyNetworkInterfaceAttribute (AssociatePublicIpAddress),
  * UnassignIpv6Addresses.
  */
-export function removeFromInternetEdge(member: AccountClients, addresses: EdgeAddress[]): Promise<EdgeOutcome[]> {
+export function removeFromInternetEdge(
+  member: AccountClients,
+  addresses: EdgeAddress[],
+  authority?: CustodyFacts['authority'],
+): Promise<EdgeOutcome[]> {
   return Promise.all(
     addresses.map(async (address): Promise<EdgeOutcome> => {
       try {
-        return { ...address, outcome: 'removed', ...(await remove(member, address)) };
+        const removed = await remove(member, address);
+        note(address, authority);
+        return { ...address, outcome: 'removed', ...removed };
       } catch (error) {
-        if (!(error instanceof ApplicationFailure) || worthAnotherAttempt(error)) throw error;
+        if (!(error instanceof ApplicationFailure)) throw error;
+        noteAct({
+          message: `${addressName(address)} is still there: ${error.message}`,
+          ...(authority && { authority }),
+          data: { address: address.address, networkInterfaceId: address.networkInterfaceId },
+        });
+        if (worthAnotherAttempt(error)) throw error;
         return { ...address, outcome: 'failed', reason: error.message };
       }
     }),
   );
+}
+
+const NAMES: Record<EdgeAddress['kind'], string> = {
+  elastic: 'Elastic IP address',
+  assigned: 'Public address (assigned by Amazon)',
+  ipv6: 'IPv6 address',
+};
+const addressName = ({ kind, address, networkInterfaceId }: EdgeAddress): string =>
+  `${NAMES[kind]} ${address} of network interface ${networkInterfaceId}`;
+
+/** One that was gone already (an earlier attempt did it, or its owner) is told alike: it is not there. */
+function note(address: EdgeAddress, authority: CustodyFacts['authority']): void {
+  const { kind, networkInterfaceId, privateIpAddress } = address;
+  const isReversible = kind !== 'assigned';
+  noteAct({
+    message: `${addressName(address)} is taken away${isReversible ? '; it can be given back' : ' for good: nobody can ask for it again'}`,
+    ...(authority && { authority }),
+    data: {
+      address: address.address,
+      networkInterfaceId,
+      ...(privateIpAddress !== undefined && { privateIpAddress }),
+      changesSuspect: true,
+      change: addressName(address),
+      reversible: isReversible,
+    },
+  });
 }
 
 async function remove(

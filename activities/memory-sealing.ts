@@ -7,9 +7,13 @@ import { bannerOf, judgeMemoryImage } from '../domain/memory-image';
 import type { AwsClients } from './aws/clients';
 import { awsStep } from './aws/errors';
 import type { ForensicsConfig } from './config';
+import { noteAct } from './custody-acts';
 import type { CopySource } from './evidence-copy';
-import type { EvidenceStore, StoredEvidence } from './evidence-store';
+import { type EvidenceStore, STORED_EVIDENCE, type StoredEvidence } from './evidence-store';
 import { fetchKernelFacts, KERNEL_FACTS, type KernelFacts, readKernelFacts } from './kernel-facts';
+import { clockSentence, exhibitNamed, noteBeside, noteSealed } from './memory-acts';
+import { differingParts, PART_DIGESTS } from './memory-parts';
+import { keepParts, MEMORY_TRANSFER, sentParts, stagedBeside } from './memory-transfer';
 import { completeUpload, headObject, type ReadImage, readMemoryImage } from './memory-upload';
 import type { MemoryActivities } from './types';
 
@@ -23,18 +27,18 @@ export const memoryEvidenceKey = (caseId: string, attempt: number): string =>
 /** What arrived and is not sound is evidence too, and kept as such. */
 export const rejectedMemoryKey = (caseId: string, attempt: number): string =>
   `${evidencePrefix(caseId, attempt)}/rejected/memory.lime`;
+/** The digests of its parts. */
+export const memoryPartsKey = (caseId: string, attempt: number): string =>
+  `${evidencePrefix(caseId, attempt)}/${PART_DIGESTS}`;
 /** How the image was acquired and checked. It is written before the image, so that a repeated step tells the same. */
 export const acquisitionRecordKey = (caseId: string, attempt: number): string =>
   `${evidencePrefix(caseId, attempt)}/acquisition.json`;
 
-const STORED = z.object({
-  bucket: z.string(),
-  key: z.string(),
-  versionId: z.string(),
-  sha256: z.string(),
-  sizeBytes: z.number(),
+const RECORD = z.object({
+  notes: z.array(z.string()),
+  companions: z.array(STORED_EVIDENCE),
+  transfer: MEMORY_TRANSFER.exactOptional(),
 });
-const RECORD = z.object({ notes: z.array(z.string()), companions: z.array(STORED) });
 type AcquisitionRecord = z.infer<typeof RECORD>;
 
 /** The last step of a memory acquisition: closes the upload, verifies the image off the suspect, and locks it away. */
@@ -51,6 +55,7 @@ export function createMemorySealing(dependencies: {
     const key = memoryEvidenceKey(caseId, capture.attempt);
     const earlier = await store.findEvidence(key, report.sha256);
     if (earlier) {
+      noteSealed(input, earlier);
       await deleteStaged(input);
       return exhibitOf(input, earlier, await readRecord(input));
     }
@@ -64,10 +69,23 @@ export function createMemorySealing(dependencies: {
       );
     }
     const { object } = completed;
+    const { partSizeBytes } = capture.upload;
+    noteAct({
+      message:
+        `The upload of the memory image is whole: ${object.sizeBytes} bytes` +
+        `${completed.parts === undefined ? '' : ` in ${completed.parts} parts`} lie in s3://${object.bucket}/${object.key}, not yet verified`,
+      exhibit: exhibitNamed(input),
+      data: { bucket: object.bucket, key: object.key, sizeBytes: object.sizeBytes, etag: object.etag },
+    });
     const kernel = await keepKernelFacts(input);
     const { version } = kernel.facts;
-    const image = await readMemoryImage(s3(), object, version === undefined ? undefined : bannerOf(version));
-    const differences = compare(input, image, completed.parts);
+    const banner = version === undefined ? undefined : bannerOf(version);
+    const image = await readMemoryImage(s3(), object, partSizeBytes, banner);
+    const sent = await sentParts(s3(), input);
+    const differences = [
+      ...compare(input, image, completed.parts),
+      ...('reason' in sent ? [] : differingParts(image.parts, sent.parts, partSizeBytes)),
+    ];
     if (differences.length > 0) {
       const why = `what arrived is not what was read: ${differences.join('; ')}`;
       throw await rejected(input, object, image, 'EvidenceMismatch', why);
@@ -78,15 +96,29 @@ export function createMemorySealing(dependencies: {
       throw await rejected(input, object, image, 'EvidenceUnusable', why);
     }
 
+    for (const stored of kernel.stored) noteBeside(input, 'What the kernel says of itself', stored);
+    const transfer = await keepParts(
+      store,
+      memoryPartsKey(caseId, capture.attempt),
+      input,
+      image.parts,
+      !('reason' in sent),
+    );
     const record = {
       notes: [
         'SHA-256 was computed on the instance while the image was streamed off it, and again in the forensics account by re-reading the whole object: both are equal',
+        'reason' in sent
+          ? `the digests of its ${image.parts.length} parts are those of the forensics account alone: ${sent.reason}`
+          : `each of its ${image.parts.length} parts has the SHA-256 that was computed on the instance before it was sent`,
         ...judgement.notes,
         ...kernel.notes,
         changesOf(report),
+        clockSentence(report),
       ],
-      companions: kernel.stored,
+      companions: [...kernel.stored, transfer.list],
+      transfer,
     };
+    noteBeside(input, `The digests of the ${transfer.parts} parts of the memory image`, transfer.list);
     await writeRecord(input, image, record);
     const stored = await store.copyEvidence({
       key,
@@ -96,6 +128,7 @@ export function createMemorySealing(dependencies: {
       retentionDays,
       onProgress: (bytesCopied) => heartbeat({ step: 'copying', bytesCopied, bytesExpected: object.sizeBytes }),
     });
+    noteSealed(input, stored);
     await deleteStaged(input);
     return exhibitOf(input, stored, record);
   };
@@ -112,7 +145,7 @@ export function createMemorySealing(dependencies: {
     });
     if ('reason' in report.kernelFacts) return without(report.kernelFacts.reason);
     const { sha256, sizeBytes } = report.kernelFacts;
-    const source = await headObject(s3(), capture.upload.bucket, stagedFactsKey(input));
+    const source = await headObject(s3(), capture.upload.bucket, stagedBeside(capture, KERNEL_FACTS));
     if (!source) return without(`${KERNEL_FACTS} was reported and did not arrive`);
     const archive = await fetchKernelFacts(s3(), source).catch((error: unknown) => {
       if (error instanceof ApplicationFailure && error.type === 'EvidenceUnusable') return error.message;
@@ -191,6 +224,12 @@ export function createMemorySealing(dependencies: {
       retentionDays,
     });
     const location = { bucket: kept.bucket, key: kept.key, versionId: kept.versionId };
+    noteAct({
+      message: `The memory image was rejected and is kept write-once as s3://${kept.bucket}/${kept.key} (version ${kept.versionId}): ${why}`,
+      exhibit: exhibitNamed(input),
+      sha256: kept.sha256,
+      data: { attempt: capture.attempt, location, sizeBytes: kept.sizeBytes, failure: type },
+    });
     return ApplicationFailure.nonRetryable(
       `memory image of ${target.instanceId}: ${why}. It is kept as s3://${kept.bucket}/${kept.key} (version ${kept.versionId})`,
       type,
@@ -201,11 +240,17 @@ export function createMemorySealing(dependencies: {
   async function deleteStaged(input: SealInput): Promise<void> {
     const { bucket, key } = input.capture.upload;
     try {
-      for (const Key of [key, stagedFactsKey(input)]) {
+      const staged = [key, stagedBeside(input.capture, KERNEL_FACTS), stagedBeside(input.capture, PART_DIGESTS)];
+      for (const Key of staged) {
         await awsStep(`deleting s3://${bucket}/${Key}`, (options) =>
           s3().send(new DeleteObjectCommand({ Bucket: bucket, Key }), options),
         );
       }
+      noteAct({
+        message: `The staged copy of the memory image was deleted from s3://${bucket}/${key}, since the evidence bucket holds it`,
+        exhibit: exhibitNamed(input),
+        data: { bucket, keys: staged },
+      });
     } catch (error) {
       // The evidence is safe; what is left in staging expires by the bucket's own rule.
       log.warn('a staged image could not be deleted', { bucket, key, problem: String(error) });
@@ -214,8 +259,6 @@ export function createMemorySealing(dependencies: {
 
   return { sealMemoryImage };
 }
-
-const stagedFactsKey = ({ capture }: SealInput): string => capture.upload.key.replace(/[^/]*$/, KERNEL_FACTS);
 
 function compare({ capture, report }: SealInput, image: ReadImage, parts: number | undefined): string[] {
   const differences: string[] = [];
@@ -244,7 +287,7 @@ function changesOf({ module, taintBefore, taintAfter }: SealInput['report']): st
 function exhibitOf(
   { exhibitId, target, capture, report }: SealInput,
   { bucket, key, versionId, sha256, sizeBytes }: StoredEvidence,
-  { notes, companions }: AcquisitionRecord,
+  { notes, companions, transfer }: AcquisitionRecord,
 ): Exhibit {
   const tool = capture.tools.find((one) => one.sha256 === report.tool.sha256) ?? report.tool;
   return {
@@ -258,5 +301,6 @@ function exhibitOf(
     tool,
     notes,
     ...(companions.length > 0 && { companions }),
+    ...(transfer && { transfer }),
   };
 }

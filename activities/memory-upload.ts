@@ -17,6 +17,7 @@ import type { MemoryImageFacts } from '../domain/memory-image';
 import { awsStep } from './aws/errors';
 import type { CopySource } from './evidence-copy';
 import { MemoryImageReader } from './memory-image';
+import { type PartDigest, PartHasher } from './memory-parts';
 
 const MIB = 1024 ** 2;
 /** S3 allows 10,000 parts; some are left for images that turn out larger than planned. */
@@ -106,17 +107,22 @@ export async function completeUpload(
 ): Promise<{ object: CopySource; parts?: number } | undefined> {
   const parts = await listParts(s3, upload);
   if (parts !== undefined && parts.length > 0) {
-    await awsStep(`completing the upload to s3://${upload.bucket}/${upload.key}`, (options) =>
-      s3.send(
-        new CompleteMultipartUploadCommand({
-          Bucket: upload.bucket,
-          Key: upload.key,
-          UploadId: upload.uploadId,
-          MultipartUpload: { Parts: parts.map<CompletedPart>(({ PartNumber, ETag }) => ({ PartNumber, ETag })) },
-        }),
-        options,
-      ),
-    );
+    await awsStep(`completing the upload to s3://${upload.bucket}/${upload.key}`, async (options) => {
+      try {
+        await s3.send(
+          new CompleteMultipartUploadCommand({
+            Bucket: upload.bucket,
+            Key: upload.key,
+            UploadId: upload.uploadId,
+            MultipartUpload: { Parts: parts.map<CompletedPart>(({ PartNumber, ETag }) => ({ PartNumber, ETag })) },
+          }),
+          options,
+        );
+      } catch (error) {
+        // The SDK has asked again after a lost answer: whether it was closed, the object tells.
+        if (!(error instanceof Error) || error.name !== 'NoSuchUpload') throw error;
+      }
+    });
   }
   const object = await headObject(s3, upload.bucket, upload.key);
   return object && { object, ...(parts !== undefined && { parts: parts.length }) };
@@ -137,18 +143,22 @@ export async function headObject(s3: S3Client, bucket: string, key: string): Pro
 export interface ReadImage extends MemoryImageFacts {
   sha256: string;
   sizeBytes: number;
+  /** Of the parts in which it was uploaded. */
+  parts: PartDigest[];
 }
 
 /**
- * Reads the whole image once: digest, size, header walk and kernel banner (the expected one where it is known) in one
- * pass. Heartbeats the bytes read.
+ * Reads the whole image once: digests of it and of its parts, size, header walk and kernel banner (the expected one where
+ * it is known) in one pass. Heartbeats the bytes read.
  */
 export async function readMemoryImage(
   s3: S3Client,
   source: CopySource,
+  partSizeBytes: number,
   expectedBanner: string | undefined,
 ): Promise<ReadImage> {
   const hash = createHash('sha256');
+  const parts = new PartHasher(partSizeBytes);
   const image = new MemoryImageReader(expectedBanner);
   let sizeBytes = 0;
   let lastHeartbeat = 0;
@@ -165,6 +175,7 @@ export async function readMemoryImage(
       for await (const chunk of body) {
         const bytes = chunk as Buffer;
         hash.update(bytes);
+        parts.update(bytes);
         image.update(bytes);
         sizeBytes += bytes.length;
         if (Date.now() - lastHeartbeat >= HEARTBEAT_MS) {
@@ -176,5 +187,5 @@ export async function readMemoryImage(
       signal.removeEventListener('abort', stop);
     }
   });
-  return { ...image.finish(), sha256: hash.digest('hex'), sizeBytes };
+  return { ...image.finish(), sha256: hash.digest('hex'), sizeBytes, parts: parts.finish() };
 }

@@ -5,6 +5,7 @@ import { AbortMultipartUploadCommand } from '@aws-sdk/client-s3';
 import { DescribeInstanceInformationCommand } from '@aws-sdk/client-ssm';
 import { z } from 'zod';
 import { type MemoryTool, nextTools } from '../domain/memory-tools';
+import { longestDeadline } from '../domain/policy';
 import type { InstanceTarget } from '../domain/target';
 import type { AwsClients } from './aws/clients';
 import { attempt, awsStep } from './aws/errors';
@@ -12,6 +13,7 @@ import { operationOf } from './aws/idempotency';
 import { cancelCommand, failureCode, followCommand } from './command-following';
 import { findCommand, sendCommandOnce } from './commands';
 import type { ForensicsConfig } from './config';
+import { noteAct } from './custody-acts';
 import { createEvidenceStore } from './evidence-store';
 import {
   FIRST_MANIFEST_SECONDS,
@@ -22,12 +24,18 @@ import {
   stagingPrefix,
 } from './manifests';
 import { KERNEL_FACTS } from './kernel-facts';
+import { ENDED_BY_FORCE, noteCaptureEnd, noteCaptureFailure, noteCaptureStart } from './memory-acts';
+import { PART_DIGESTS } from './memory-parts';
 import { createMemorySealing } from './memory-sealing';
 import { findUploads, listParts, openUpload, planParts } from './memory-upload';
 import type { MemoryActivities, MemoryCapture } from './types';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const word = z.string().max(100);
+const staged = z.union([
+  z.object({ sha256, sizeBytes: z.int().positive() }),
+  z.object({ reason: z.string().max(400) }),
+]);
 /** What the document prints as its result. It runs on the suspect: nothing of it is believed before it is compared. */
 const REPORT = z.object({
   sha256,
@@ -37,10 +45,10 @@ const REPORT = z.object({
   module: z.enum(['none', 'unloaded', 'left-loaded']),
   taintBefore: z.int().nullable(),
   taintAfter: z.int().nullable(),
-  kernelFacts: z.union([
-    z.object({ sha256, sizeBytes: z.int().positive() }),
-    z.object({ reason: z.string().max(400) }),
-  ]),
+  kernelFacts: staged,
+  partDigests: staged.exactOptional(),
+  clockOffset: z.int().nullable().exactOptional(),
+  timeSource: z.string().max(400).exactOptional(),
 });
 
 /** Codes by which the document says that it is the tool that did not do. */
@@ -135,13 +143,15 @@ export function createMemoryActivities(dependencies: {
         return { ManifestUrl, CaseId: caseId };
       },
     });
-    return {
+    const capture = {
       ...command,
       attempt: number,
       tool: tools[0]?.name ?? '',
       upload,
       tools: tools.map(({ name, version, sha256 }) => ({ name, version, sha256 })),
     };
+    noteCaptureStart(capture);
+    return capture;
   };
 
   const presigned = async ({ key, ...tool }: MemoryTool) => ({
@@ -152,15 +162,16 @@ export function createMemoryActivities(dependencies: {
   const stagedBeside = (caseId: string, number: number) => ({
     caseId,
     prefix: memoryStagingPrefix(caseId, number),
-    outputs: [KERNEL_FACTS],
+    outputs: [KERNEL_FACTS, PART_DIGESTS],
   });
 
   const awaitMemoryCapture: MemoryActivities['awaitMemoryCapture'] = async ({ caseId, target, capture }) => {
     const renew = manifestRenewal(caseId, capture);
-    return followCommand({
+    const report = await followCommand({
       ssm: acquiring(target, caseId).ssm,
       command: capture,
       result: REPORT,
+      ifCancelled: ENDED_BY_FORCE,
       progress: async () => {
         const parts = (await listParts(s3(), capture.upload)) ?? [];
         await renew(parts.at(-1)?.PartNumber ?? 1);
@@ -171,10 +182,13 @@ export function createMemoryActivities(dependencies: {
         };
       },
     }).catch((error: unknown) => {
+      noteCaptureFailure(capture, error);
       throw isToolFailure(error)
         ? ApplicationFailure.nonRetryable(error.message, 'ToolRefused', ...(error.details ?? []))
         : error;
     });
+    noteCaptureEnd(capture, report);
+    return report;
   };
 
   /**
@@ -207,12 +221,13 @@ export function createMemoryActivities(dependencies: {
         clients: account,
         operation: operationOfCapture(caseId, input.attempt),
         instanceId: target.instanceId,
-        deadlineSeconds: config.policy.deadlines.memory,
+        // A rule may have given the case more time than the policy gives by itself.
+        deadlineSeconds: longestDeadline(config.policy, 'memory'),
       }));
     const commandId = capture?.commandId ?? (found && 'CommandId' in found ? found.CommandId : undefined);
     if (commandId !== undefined) {
       const command = { commandId, instanceId: target.instanceId, document, startedAt: '' };
-      if (!(await cancelCommand(account.ssm, command))) {
+      if (!(await cancelCommand(account.ssm, command, ENDED_BY_FORCE))) {
         log.warn('a memory command has not ended after its cancellation', { commandId, instanceId: target.instanceId });
       }
     }
@@ -225,6 +240,10 @@ export function createMemoryActivities(dependencies: {
         } catch (error) {
           if (!(error instanceof Error) || error.name !== 'NoSuchUpload') throw error;
         }
+      });
+      noteAct({
+        message: `The unfinished upload of a memory image to s3://${bucket}/${key} was given up; its parts are deleted`,
+        data: { attempt: input.attempt, bucket, key },
       });
     }
   };

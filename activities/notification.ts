@@ -15,6 +15,10 @@ const NEXT: Partial<Record<CaseEventKind, string>> = {
   'decision-refused': 'If this was your decision, read the reason and send it again.',
   contained: 'Check what still flows (the case lists it) and whether that is acceptable.',
   cancelled: 'Nothing is undone: look at what was acquired and what stays protected or isolated.',
+  'evidence-alert':
+    'Find out who did it and why, before anything else is changed; then audit again: npm run -s forensics -- audit run <case>',
+  'evidence-purged': 'Nothing: the custody log and the seal stay.',
+  'legal-hold-changed': 'Nothing, if this was intended. What could not be enforced stands in the entry.',
   'case-closed': 'Read the report. Protections and isolation stay until they are released.',
 };
 
@@ -30,7 +34,7 @@ export function notificationOf(record: CaseRecord, event: CustodyEntry): Omit<Pu
     `Instance:  ${target.instanceId}, account ${target.accountId}, ${target.region}`,
     `Finding:   ${record.findingType} (${record.severity})`,
     `Time:      ${event.at}`,
-    `Workflow:  ${record.workflowId}`,
+    `Workflow:  ${workflowOf(record, event)}`,
     // Whoever keeps this message can show later that the log was not cut short.
     `Custody:   entry ${event.sequence}, ${event.hash}`,
     '',
@@ -69,6 +73,16 @@ function whatToDo(record: CaseRecord, event: CustodyEntry): string[] {
     reason: '<why>',
     ...(planHash !== undefined && { planHash }),
   };
+  const own = KEEPING_COMMANDS[decision.checkpoint as string];
+  if (own !== undefined) {
+    return [
+      `1. Read what is asked: npm run -s forensics -- ${own} show ${record.caseId}`,
+      `2. Decide: npm run -s forensics -- ${own} approve ${record.caseId} --as <your name> --reason <why>  (or: reject)`,
+      `   or in the Temporal UI: open workflow ${workflowOf(record, event)}, send signal "approve" or "reject" with`,
+      `   ${JSON.stringify(decision)}`,
+      'Nothing is done without a decision.',
+    ];
+  }
   return [
     `1. Read the whole plan: npm run -s forensics -- show ${record.caseId}`,
     `2. Decide in the Temporal UI: open workflow ${record.workflowId}, send signal "approve" or "reject" with`,
@@ -77,6 +91,12 @@ function whatToDo(record: CaseRecord, event: CustodyEntry): string[] {
     'The case waits; nothing of this step is done without a decision.',
   ];
 }
+
+/** What is asked beside the case, of evidence that it has left, has a workflow and commands of its own. */
+const KEEPING_COMMANDS: Readonly<Record<string, string>> = { 'legal-hold': 'hold', purge: 'purge' };
+
+const workflowOf = (record: CaseRecord, { data }: CustodyEntry): string =>
+  typeof data?.workflowId === 'string' ? data.workflowId : record.workflowId;
 
 /** What a plan says about itself, when the event carries one. */
 function planLines(plan: unknown): string[] {

@@ -8,6 +8,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { InstanceTarget } from '../domain/target';
 import type { AccountClients } from './aws/clients';
 import { awsStep, currentActivity, isRetryable } from './aws/errors';
+import { noteAct } from './custody-acts';
 import { findSnapshotsOf, operationOf, operationTags, VOLUME_TAG } from './aws/idempotency';
 import type { CreatedSnapshot } from './types';
 
@@ -43,6 +44,12 @@ export async function snapshotVolumes(
   };
 
   (await findSnapshotsOf(member.ec2, operation)).forEach(remember);
+  if (byVolume.size > 0) {
+    noteAct({
+      message: `Snapshots that an earlier attempt of this step had made were found: ${listed([...byVolume.values()])}`,
+      data: { snapshots: [...byVolume.values()] },
+    });
+  }
   const missing = volumeIds.filter((volumeId) => !byVolume.has(volumeId));
   if (missing.length > 0) {
     const instance = await attachedInstance(member, target);
@@ -50,11 +57,24 @@ export async function snapshotVolumes(
     const together = missing.filter((volumeId) => attached.has(volumeId));
     if (instance && together.length > 0) {
       (await snapshotTogether(member, instance, together, caseId, operation)).forEach(remember);
+      const made = together.flatMap((volumeId) => byVolume.get(volumeId) ?? []);
+      noteAct({
+        message: `One crash-consistent snapshot of ${made.length} volumes of ${target.instanceId} was begun: ${listed(made)}`,
+        data: { instanceId: target.instanceId, snapshots: made },
+      });
     }
     for (const volumeId of missing.filter((id) => !attached.has(id))) {
       const alone = await snapshotAlone(member, volumeId, caseId, operation);
-      if (alone instanceof ApplicationFailure) refused.push(alone.message);
-      else remember(alone);
+      if (alone instanceof ApplicationFailure) {
+        refused.push(alone.message);
+        continue;
+      }
+      remember(alone);
+      noteAct({
+        message: `A snapshot of volume ${volumeId}, which is attached to ${target.instanceId} no more, was begun: ${alone.SnapshotId ?? ''}`,
+        exhibit: { id: volumeId, kind: 'disk', source: volumeId },
+        data: { snapshotId: alone.SnapshotId ?? '' },
+      });
     }
   }
 
@@ -68,6 +88,9 @@ export async function snapshotVolumes(
   }
   return { snapshots };
 }
+
+const listed = (snapshots: CreatedSnapshot[]): string =>
+  snapshots.map(({ snapshotId, volumeId }) => `${snapshotId} of ${volumeId}`).join(', ');
 
 /** The instance as long as it holds volumes; undefined once it is gone. */
 async function attachedInstance(member: AccountClients, { instanceId }: InstanceTarget): Promise<Instance | undefined> {

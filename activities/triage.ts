@@ -3,21 +3,23 @@ import {
   DescribeInstanceTypesCommand,
   type Instance,
   paginateDescribeVolumes,
+  type Tag,
   type Volume,
   type _InstanceType as InstanceType,
 } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
 import type { InstanceFacts, VolumeFacts } from '../domain/instance-facts';
-import { decide } from '../domain/policy';
 import { type InstanceTarget, targetProblems } from '../domain/target';
 import { readAgent } from './aws/agent-state';
 import type { AccountClients, AwsClients } from './aws/clients';
 import { awsStep } from './aws/errors';
 import { readInstanceAttributes } from './aws/instance-attributes';
 import { networkInterfaceFacts } from './aws/network-interfaces';
+import { readSurroundings } from './aws/surroundings';
 import { orElse } from './aws/tolerance';
 import { readVolumeKeys } from './aws/volume-keys';
 import type { ForensicsConfig } from './config';
+import { decideByPolicy } from './policy-decision';
 import type { TriageActivities } from './types';
 
 /**
@@ -40,11 +42,12 @@ export function createTriageActivities({
       const instance = await readInstance(member, target);
       const unreadable: string[] = [];
 
-      const [volumes, memoryMiB, protection, agent] = await Promise.all([
+      const [volumes, memoryMiB, protection, agent, surroundings] = await Promise.all([
         readVolumes(member, clients.forensics(), instance, unreadable),
         orElse(0, unreadable, () => memoryOf(member, instance.InstanceType)),
         readInstanceAttributes(member, target.instanceId, unreadable),
         readAgent(member, target.instanceId),
+        readSurroundings(member, instance, unreadable),
       ]);
       const facts: InstanceFacts = {
         target,
@@ -56,15 +59,16 @@ export function createTriageActivities({
         imageId: instance.ImageId ?? 'unknown',
         launchTime: instance.LaunchTime?.toISOString() ?? 'unknown',
         availabilityZone: instance.Placement?.AvailabilityZone ?? 'unknown',
-        tags: sortedTags(instance),
+        tags: sortedTags(instance.Tags),
         volumes,
         networkInterfaces: networkInterfaceFacts(instance),
         ...(instance.IamInstanceProfile?.Arn !== undefined && { instanceProfileArn: instance.IamInstanceProfile.Arn }),
+        ...surroundings,
         agent,
         protection,
         ...(unreadable.length > 0 && { unreadable: unreadable.sort() }),
       };
-      return { facts, decision: decide(config.policy, facts, request.finding, request.requestedAction) };
+      return { facts, decision: await decideByPolicy({ config, clients }, { caseId, request, facts }) };
     },
   };
 }
@@ -138,6 +142,7 @@ async function readVolumes(
         availabilityZone: volume.AvailabilityZone ?? 'unknown',
         deleteOnTermination: mapping?.Ebs?.DeleteOnTermination ?? attachment?.DeleteOnTermination ?? false,
         ...(key && { key }),
+        ...(volume.Tags?.length && { tags: sortedTags(volume.Tags) }),
       };
     })
     .sort((a, b) => a.volumeId.localeCompare(b.volumeId));
@@ -159,7 +164,7 @@ function memoryReader(): (member: AccountClients, type: InstanceType | undefined
   };
 }
 
-function sortedTags(instance: Instance): Record<string, string> {
-  const pairs = (instance.Tags ?? []).map(({ Key, Value }): [string, string] => [Key ?? '', Value ?? '']);
+function sortedTags(tags: Tag[] | undefined): Record<string, string> {
+  const pairs = (tags ?? []).map(({ Key, Value }): [string, string] => [Key ?? '', Value ?? '']);
   return Object.fromEntries(pairs.sort(([a], [b]) => a.localeCompare(b)));
 }

@@ -5,13 +5,18 @@
  *
  * Failures are `ApplicationFailure`s whose `type` is one of `FailureType` (workflows/contract/failures.ts).
  */
-import type { CustodyEntry } from '../domain/custody/entry';
+import type { CustodyDraft } from '../domain/custody/entry';
 import type { CaseRequest } from '../domain/case-request';
+import type { EvidenceThreat } from '../domain/evidence-threat';
+import type { PurgePlan, PurgeResult } from '../domain/evidence-purge';
+import type { CaseAudit } from '../domain/evidence-audit';
 import type { ContainmentPlan, ContainmentResult } from '../domain/containment';
 import type { Exhibit, MemoryAttempt, S3Location } from '../domain/evidence';
 import type { ExaminationResult } from '../domain/examination';
+import type { IdentityProof, ProofBinding, ProvenIdentity } from '../domain/identity-proof';
 import type { InstanceFacts } from '../domain/instance-facts';
 import type { CaseOutcome, CaseRecord } from '../domain/outcome';
+import type { SealedCase } from '../domain/custody/bundle';
 import type { PolicyDecision } from '../domain/policy';
 import type { InstanceTarget } from '../domain/target';
 
@@ -27,8 +32,17 @@ export interface TriageActivities {
 }
 
 export interface ProtectionStep {
-  step: 'termination-protection' | 'stop-protection' | 'shutdown-behavior' | 'delete-on-termination' | 'case-tag';
-  outcome: 'set' | 'already-set' | 'failed';
+  step:
+    | 'termination-protection'
+    | 'stop-protection'
+    | 'shutdown-behavior'
+    | 'delete-on-termination'
+    | 'case-tag'
+    | 'scale-in-protection'
+    | 'standby'
+    | 'spot-reclaim';
+  /** `not-possible`: nothing keeps a Spot Instance; no failure of ours. */
+  outcome: 'set' | 'already-set' | 'failed' | 'not-possible';
   /** The value before, as the undo needs it; e.g. `false`, or `vol-1=true,vol-2=false`. */
   before: string;
   reason?: string;
@@ -36,7 +50,12 @@ export interface ProtectionStep {
 
 export interface ProtectionActivities {
   /** Keeps the evidence from vanishing. One failing step never keeps the others from running. */
-  protectInstance(input: { caseId: string; facts: InstanceFacts }): Promise<{ steps: ProtectionStep[] }>;
+  protectInstance(input: {
+    caseId: string;
+    facts: InstanceFacts;
+    /** Into standby, when it is in an Auto Scaling group; the group launches another one in its place. Default false. */
+    standby?: boolean;
+  }): Promise<{ steps: ProtectionStep[] }>;
 }
 
 /** Which side a snapshot lies on. */
@@ -100,7 +119,8 @@ export interface VolumeActivities {
   }): Promise<{ lockedUntil: string }>;
   /**
    * Reads the source snapshot and the forensic copy block by block (EBS direct APIs) and compares them; SHA-256 is that
-   * of the raw device, holes read as zeros. Heartbeats progress. Fails with `EvidenceMismatch` (final) when they differ.
+   * of the raw device, holes read as zeros. Writes the list of its blocks once into the evidence bucket. Heartbeats progress,
+   * and goes on after the last finished range. Fails with `EvidenceMismatch` (final), naming blocks, when they differ.
    */
   verifyDisk(input: {
     caseId: string;
@@ -109,6 +129,7 @@ export interface VolumeActivities {
     acquiredAt: string;
     sourceSnapshotId: string;
     forensicSnapshotId: string;
+    retentionDays: number;
   }): Promise<Exhibit>;
 }
 
@@ -150,6 +171,12 @@ export interface MemoryCaptureReport {
   taintAfter: number | null;
   /** What the kernel says of itself, as it was uploaded; or why it was not. */
   kernelFacts: { sha256: string; sizeBytes: number } | { reason: string };
+  /** SHA-256 of each part before it was sent, as the list was uploaded; or why it was not. */
+  partDigests?: { sha256: string; sizeBytes: number } | { reason: string };
+  /** Whole seconds by which the suspect's clock was ahead of S3's; `null` where that could not be told. */
+  clockOffset?: number | null;
+  /** How the suspect keeps its clock, in a few of its own words. */
+  timeSource?: string;
 }
 
 export interface MemoryActivities {
@@ -267,8 +294,11 @@ export interface ExaminationActivities {
 }
 
 export interface RecordActivities {
-  /** Writes the event and the head of the case (DynamoDB, one transaction) and tells people when the event says so (SNS). */
-  recordEvent(input: { record: CaseRecord; event: CustodyEntry }): Promise<void>;
+  /**
+   * Appends events to the custody log (DynamoDB), writes the head of the case, and tells people of those that say so (SNS).
+   * `lastEvent` is the number of the last of them in the case's own count. Fails with `CustodyForked` (final).
+   */
+  recordEvents(input: { record: CaseRecord; lastEvent: number; events: CustodyDraft[] }): Promise<void>;
   /** Renders the report and writes it, with the outcome as JSON beside it, write-once into the evidence bucket. */
   writeReport(input: {
     request: CaseRequest;
@@ -279,10 +309,76 @@ export interface RecordActivities {
   }): Promise<S3Location & { sha256: string; sizeBytes: number }>;
 }
 
+export interface IdentityActivities {
+  /**
+   * Sends the request that a person signed to STS and tells who signed it. A proof counts once: for one decision.
+   * Fails with `ProofRefused` (final) when it proves nothing; nothing is decided then.
+   */
+  redeemIdentityProof(input: { caseId: string; proof: IdentityProof; binding: ProofBinding }): Promise<ProvenIdentity>;
+}
+
 export type Activities = TriageActivities &
+  IdentityActivities &
+  SealingActivities &
   ProtectionActivities &
   VolumeActivities &
   MemoryActivities &
   ContainmentActivities &
   ExaminationActivities &
   RecordActivities;
+
+export interface SealCaseInput {
+  caseId: string;
+  workflowId: string;
+  runId: string;
+  childWorkflowIds: string[];
+  request: CaseRequest;
+  facts: InstanceFacts | null;
+  plan: ContainmentPlan | null;
+  outcome: CaseOutcome;
+  retentionDays: number;
+}
+
+export interface SealingActivities {
+  /**
+   * Writes the case's bundle write-once into the evidence bucket and has KMS sign it: custody log up to now, manifest, decisions,
+   * histories of the case and its children, report, findings, documents. A later attempt gives what was sealed first.
+   * Fails with `EvidenceMismatch` (final) when something is not what was recorded; nothing is signed then.
+   */
+  sealCase(input: SealCaseInput): Promise<SealedCase>;
+}
+
+export interface HeldSnapshot {
+  snapshotId: string;
+  accountId: string;
+  /** ISO 8601. */
+  lockedUntil: string;
+}
+
+/** Steps that keep, audit and at last destroy the evidence of closed cases; a worker has them beside those of a case. */
+export interface KeepingActivities {
+  /**
+   * Appends entries to the custody log of a case, closed or not, and tells people of those that say so. People are told too when the
+   * log cannot be written since somebody meddled with it; then it fails with `CustodyForked` (final).
+   */
+  tellCase(input: { caseId: string; entries: CustodyDraft[] }): Promise<{ sequence: number; hash: string }>;
+  /** Ids of the closed cases of the Region; with `sample`, the share of them that belongs to this seed. */
+  listCasesToAudit(input: { seed: string; sample?: number }): Promise<string[]>;
+  /**
+   * Reads the evidence of a case again and holds it against its custody log, its seal and the audit before. Writes down what it saw,
+   * write-once, and changes nothing else. `disks`: blocks of the forensic copies are read again too. Heartbeats.
+   */
+  auditCase(input: { caseId: string; disks: boolean }): Promise<CaseAudit>;
+  /** Puts a legal hold on everything of a case, or lifts it. Locks of snapshots are put off for `snapshotDays`, never shortened. */
+  setCaseHold(input: {
+    caseId: string;
+    on: boolean;
+    snapshotDays: number;
+  }): Promise<{ objects: number; snapshots: HeldSnapshot[]; notEnforced: string[] }>;
+  /** What a purge would delete, and what stands against it: retention, locks, holds. Changes nothing. */
+  planPurge(input: { caseId: string }): Promise<{ plan: PurgePlan; obstacles: string[] }>;
+  /** Deletes what the plan names and nothing else, as the purge role; nothing at all when anything is still held. */
+  purgeCase(input: { caseId: string; plan: PurgePlan }): Promise<PurgeResult>;
+  /** The cases whose evidence a call works on; none for what the product itself does. `because`: why there are none. */
+  findThreatenedCases(input: { threat: EvidenceThreat }): Promise<{ caseIds: string[]; because: string }>;
+}

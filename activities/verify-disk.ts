@@ -1,131 +1,126 @@
 import { ApplicationFailure } from '@temporalio/common';
+import { BLOCK_BYTES } from '../domain/custody/block-digests';
 import type { Exhibit } from '../domain/evidence';
 import type { AccountClients } from './aws/clients';
 import { currentActivity } from './aws/errors';
 import type { ForensicsConfig } from './config';
-import { HashThread } from './hash-thread';
-import { BLOCK_BYTES, openSnapshot, type SnapshotBlock } from './snapshot-blocks';
+import { noteAct } from './custody-acts';
+import { DiskBlockList } from './disk-block-list';
+import { ListingError } from './disk-comparison';
+import { compareDisk, type VerificationAttempt, type VerifiedDisk } from './disk-verification';
+import { checkpointOf } from './disk-verification-checkpoint';
+import type { EvidenceStore } from './evidence-store';
+import { stagingPrefix } from './manifests';
 import type { VolumeActivities } from './types';
-
-/** What a block that is not listed holds. */
-const ZEROS = new Uint8Array(BLOCK_BYTES);
-/** Positions of differing blocks that a failure names; the number of all of them is told too. */
-const DIFFERENCES_NAMED = 5;
 
 type Input = Parameters<VolumeActivities['verifyDisk']>[0];
 
+const TOOL = { name: 'ebs-direct', version: '2019-11-02' };
+
+/** Where a disk's list of blocks lies in the evidence bucket. */
+export const blockListKey = (caseId: string, volumeId: string): string =>
+  `cases/${caseId}/disks/${volumeId}/blocks.txt`;
+
 /**
- * Reads both snapshots side by side and compares every block, byte by byte, where a block that only one of them holds
- * must be all zeros. As each block's bytes were checked against the checksum that EBS sent, equality shows that the copy
- * holds what was snapshotted, over the change of key. The digest is taken in the same pass from the forensic copy, in a
- * thread of its own; holes cost it CPU and no reads: about 1 s per GiB at 1 GB/s of SHA-256.
+ * Proves that the forensic copy of a disk is equal to its source: each block's digest was taken here from the bytes that
+ * arrived, and held against the one that EBS sent, so equality spans the change of key. An attempt after a crash goes on where
+ * the last finished range ended (docs/decisions/0013).
+ *
+ * @param rangeBlocks written blocks of the first ranges; without it 1 GiB
  */
 export async function verifyDisk(
-  member: AccountClients,
-  forensics: AccountClients,
+  accounts: { member: AccountClients; forensics: AccountClients },
   config: ForensicsConfig,
+  store: EvidenceStore,
   input: Input,
+  rangeBlocks?: number,
 ): Promise<Exhibit> {
-  const { volumeId, sourceSnapshotId, forensicSnapshotId } = input;
-  const [source, copy] = await Promise.all([
-    openSnapshot(member, sourceSnapshotId),
-    openSnapshot(forensics, forensicSnapshotId),
-  ]);
-  if (source.sizeBytes !== copy.sizeBytes) {
-    throw mismatch(input, `the source has ${source.sizeBytes} bytes and the copy ${copy.sizeBytes}`);
-  }
-
-  const blocksTotal = copy.sizeBytes / BLOCK_BYTES;
-  const counted = { source: 0, copy: 0 };
-  const different: number[] = [];
-  let differences = 0;
-  let sha256: string;
-  const sourceBlocks = new Cursor(source.blocks);
-  const copyBlocks = new Cursor(copy.blocks);
-  const activity = currentActivity();
-  const hash = new HashThread({
-    what: `${forensicSnapshotId}, the copy of ${volumeId}`,
-    progress: (blocksDone) => activity?.heartbeat({ blocksDone, blocksTotal }),
-    ...(activity && { signal: activity.cancellationSignal }),
+  const { caseId, volumeId, sourceSnapshotId, forensicSnapshotId } = input;
+  const { member, forensics } = accounts;
+  const list = await DiskBlockList.create(forensics.s3, {
+    bucket: config.buckets.staging,
+    prefix: stagingPrefix(caseId, volumeId, 'verification'),
   });
   try {
-    await Promise.all([sourceBlocks.advance(), copyBlocks.advance()]);
-    let position = 0;
-    while (!sourceBlocks.ended || !copyBlocks.ended) {
-      const index = Math.min(sourceBlocks.index, copyBlocks.index);
-      if (index < position || index >= blocksTotal) {
-        throw mismatch(input, 'EBS lists blocks out of order or beyond the end of the device');
-      }
-      const ofSource = sourceBlocks.at(index);
-      const ofCopy = copyBlocks.at(index);
-      if (ofSource) counted.source += 1;
-      if (ofCopy) counted.copy += 1;
-      if (Buffer.compare(ofSource ?? ZEROS, ofCopy ?? ZEROS) !== 0) {
-        differences += 1;
-        if (different.length < DIFFERENCES_NAMED) different.push(index);
-      }
-      await hash.addZeros(index - position);
-      // The block is the thread's from here on.
-      await (ofCopy ? hash.add(ofCopy) : hash.addZeros(1));
-      await Promise.all([ofSource && sourceBlocks.advance(), ofCopy && copyBlocks.advance()]);
-      position = index + 1;
-    }
-    await hash.addZeros(blocksTotal - position);
-    sha256 = await hash.digest();
+    const earlier = checkpointOf(currentActivity()?.info.heartbeatDetails);
+    const resumed = earlier !== undefined && (await list.restore(earlier)) ? earlier : undefined;
+    const disk = await compared(input, {
+      source: { account: member, snapshotId: sourceSnapshotId },
+      copy: { account: forensics, snapshotId: forensicSnapshotId },
+      list,
+      resumed,
+      rangeBlocks,
+    });
+    const { sha256, sizeBytes, written } = disk;
+    const kept = await list.keep(store, blockListKey(caseId, volumeId), disk.blocks, input.retentionDays);
+    const blocks = { blockSizeBytes: BLOCK_BYTES, count: disk.blocks, ...kept };
+    noteAct({
+      message:
+        `The forensic copy ${forensicSnapshotId} of ${volumeId} was read block by block and is equal to ` +
+        `the source snapshot ${sourceSnapshotId}`,
+      exhibit: { id: volumeId, kind: 'disk', source: volumeId },
+      tool: TOOL,
+      sha256,
+      data: { sourceSnapshotId, forensicSnapshotId, blocks, written },
+    });
+    return {
+      id: volumeId,
+      kind: 'disk',
+      source: volumeId,
+      sha256,
+      sizeBytes,
+      location: {
+        snapshotId: forensicSnapshotId,
+        accountId: forensics.accountId,
+        region: forensics.region,
+        keyArn: config.evidenceKeyArn,
+      },
+      acquiredAt: input.acquiredAt,
+      tool: TOOL,
+      notes: notesOf(input, disk, resumed?.position),
+      companions: [kept.list],
+      blocks,
+    };
   } finally {
-    await Promise.all([hash.end(), source.blocks.return(), copy.blocks.return()]);
+    await list.end();
   }
-  if (differences > 0) {
-    throw mismatch(input, `${differences} of ${blocksTotal} blocks differ, the first at ${different.join(', ')}`);
-  }
-
-  return {
-    id: volumeId,
-    kind: 'disk',
-    source: volumeId,
-    sha256,
-    sizeBytes: copy.sizeBytes,
-    location: {
-      snapshotId: forensicSnapshotId,
-      accountId: forensics.accountId,
-      region: forensics.region,
-      keyArn: config.evidenceKeyArn,
-    },
-    acquiredAt: input.acquiredAt,
-    tool: { name: 'ebs-direct', version: '2019-11-02' },
-    notes: [
-      `every block of ${sourceSnapshotId} (source account) and ${forensicSnapshotId} (forensics account) was read ` +
-        'through the EBS direct APIs, checked against its SHA-256 checksum and compared: all are equal',
-      `${counted.source} blocks of 512 KiB are written in the source and ${counted.copy} in the copy; ` +
-        `the other blocks of ${blocksTotal} read as zeros`,
-      'the SHA-256 is that of the raw device as the forensic copy holds it',
-    ],
-  };
 }
 
-/** One snapshot's blocks, looked at one by one. */
-class Cursor {
-  private current: SnapshotBlock | undefined;
+/** @throws ApplicationFailure `EvidenceMismatch` (final) when a block differs, or what EBS lists cannot be */
+async function compared(input: Input, attempt: VerificationAttempt): Promise<VerifiedDisk> {
+  const disk = await compareDisk(attempt).catch((error: unknown) => {
+    throw error instanceof ListingError ? mismatch(input, error.message) : error;
+  });
+  const { count, first } = disk.differences;
+  if (count === 0) return disk;
+  const { volumeId, sourceSnapshotId, forensicSnapshotId } = input;
+  noteAct({
+    message:
+      `The forensic copy ${forensicSnapshotId} of ${volumeId} was read block by block and is NOT equal to the source snapshot ` +
+      `${sourceSnapshotId}: ${count} blocks differ`,
+    exhibit: { id: volumeId, kind: 'disk', source: volumeId },
+    tool: TOOL,
+    sha256: disk.sha256,
+    data: { sourceSnapshotId, forensicSnapshotId, differences: disk.differences, written: disk.written },
+  });
+  throw mismatch(input, `${count} of ${disk.blocks} blocks differ, the first at ${first.join(', ')}`);
+}
 
-  constructor(private readonly blocks: AsyncGenerator<SnapshotBlock, void, void>) {}
-
-  async advance(): Promise<void> {
-    const next = await this.blocks.next();
-    this.current = next.done ? undefined : next.value;
-  }
-
-  get ended(): boolean {
-    return this.current === undefined;
-  }
-
-  /** Position of the block that is looked at; infinite after the last one. */
-  get index(): number {
-    return this.current?.index ?? Number.POSITIVE_INFINITY;
-  }
-
-  at(index: number): Uint8Array | undefined {
-    return this.current?.index === index ? this.current.data : undefined;
-  }
+function notesOf({ sourceSnapshotId, forensicSnapshotId }: Input, disk: VerifiedDisk, resumedAt?: number): string[] {
+  const { written, blocks } = disk;
+  const notes = [
+    `every block of ${sourceSnapshotId} (source account) and ${forensicSnapshotId} (forensics account) was read ` +
+      'through the EBS direct APIs, checked against its SHA-256 checksum and compared: all are equal',
+    `${written.source} blocks of 512 KiB are written in the source and ${written.copy} in the copy; ` +
+      `the other blocks of ${blocks} read as zeros`,
+    'the SHA-256 is that of the raw device as the forensic copy holds it',
+  ];
+  if (resumedAt === undefined) return notes;
+  return [
+    ...notes,
+    `the comparison was interrupted and went on at block ${resumedAt}; up to there the copy was read again and is equal ` +
+      'to what was listed when it was compared',
+  ];
 }
 
 function mismatch({ volumeId, sourceSnapshotId, forensicSnapshotId }: Input, difference: string): ApplicationFailure {

@@ -1,8 +1,6 @@
 import {
   CopySnapshotCommand,
-  DescribeLockedSnapshotsCommand,
   DescribeSnapshotsCommand,
-  LockSnapshotCommand,
   ModifySnapshotAttributeCommand,
   type Snapshot,
 } from '@aws-sdk/client-ec2';
@@ -13,6 +11,9 @@ import { awsCode, awsStep, toFailure } from './aws/errors';
 import { findSnapshotsOf, operationOf, operationTags, VOLUME_TAG } from './aws/idempotency';
 import { notReady, waitedMs } from './aws/polling';
 import type { ForensicsConfig } from './config';
+import { noteAct } from './custody-acts';
+import { createEvidenceStore } from './evidence-store';
+import { lockSnapshot } from './snapshot-lock';
 import { snapshotVolumes } from './snapshot-volumes';
 import type { SnapshotOwner, VolumeActivities } from './types';
 import { verifyDisk } from './verify-disk';
@@ -35,6 +36,7 @@ export function createVolumeActivities({
   config: ForensicsConfig;
   clients: AwsClients;
 }): VolumeActivities {
+  const store = createEvidenceStore({ config, clients });
   const source = (target: InstanceTarget, caseId: string): AccountClients =>
     clients.member(target.accountId, target.region, 'acquire', caseId);
   const ownerOf = (owner: SnapshotOwner, target: InstanceTarget, caseId: string): AccountClients =>
@@ -73,7 +75,12 @@ export function createVolumeActivities({
       copySnapshot(source(input.target, input.caseId), input, 'reencrypt', config.sharingKeyAlias),
 
     async shareSnapshot({ caseId, target, snapshotId }) {
-      await setSharing(source(target, caseId), snapshotId, 'add', config.forensicsAccountId);
+      const { forensicsAccountId } = config;
+      await setSharing(source(target, caseId), snapshotId, 'add', forensicsAccountId);
+      noteAct({
+        message: `Snapshot ${snapshotId} was shared with the forensics account ${forensicsAccountId}, so that it can be copied there`,
+        data: { snapshotId, sharedWith: forensicsAccountId },
+      });
     },
 
     async unshareSnapshot({ caseId, target, snapshotId }) {
@@ -82,15 +89,24 @@ export function createVolumeActivities({
       } catch (error) {
         // What is gone is shared with nobody.
         if (awsCode(error) !== 'InvalidSnapshot.NotFound') throw error;
+        noteAct({ message: `Snapshot ${snapshotId} is gone, and so is its sharing`, data: { snapshotId } });
+        return;
       }
+      noteAct({
+        message: `Snapshot ${snapshotId} is no longer shared with the forensics account ${config.forensicsAccountId}`,
+        data: { snapshotId, noLongerSharedWith: config.forensicsAccountId },
+      });
     },
 
     copySnapshotToForensics: (input) => copySnapshot(clients.forensics(), input, 'copy', config.evidenceKeyArn),
 
     lockSnapshot: ({ caseId, target, owner, snapshotId, days }) =>
-      lockSnapshot(ownerOf(owner, target, caseId), snapshotId, days),
+      lockSnapshot(ownerOf(owner, target, caseId), snapshotId, days, config.snapshotLock),
 
-    verifyDisk: (input) => verifyDisk(source(input.target, input.caseId), clients.forensics(), config, input),
+    verifyDisk: (input) => {
+      const accounts = { member: source(input.target, input.caseId), forensics: clients.forensics() };
+      return verifyDisk(accounts, config, store, input);
+    },
   };
 }
 
@@ -129,8 +145,20 @@ async function copySnapshot(
   key: string,
 ): Promise<{ snapshotId: string }> {
   const operation = operationOf(caseId, step, volumeId);
+  const tell = (copyId: string, by: string): void =>
+    noteAct({
+      message:
+        step === 'copy'
+          ? `Snapshot ${snapshotId} of ${volumeId} is copied into the forensics account under its own key, as ${copyId}${by}`
+          : `Snapshot ${snapshotId} of ${volumeId} is copied within its account under the key for sharing, as ${copyId}${by}`,
+      exhibit: { id: volumeId, kind: 'disk', source: volumeId },
+      data: { from: snapshotId, snapshotId: copyId, accountId: into.accountId, key },
+    });
   const [earlier] = await findSnapshotsOf(into.ec2, operation);
-  if (earlier?.SnapshotId !== undefined) return { snapshotId: earlier.SnapshotId };
+  if (earlier?.SnapshotId !== undefined) {
+    tell(earlier.SnapshotId, ', which an earlier attempt of this step had begun');
+    return { snapshotId: earlier.SnapshotId };
+  }
 
   const what = `copying snapshot ${snapshotId} of ${volumeId} in account ${into.accountId} under key ${key}`;
   const copy = await awsStep(what, (options) =>
@@ -149,6 +177,7 @@ async function copySnapshot(
     ),
   );
   if (copy.SnapshotId === undefined) throw toFailure(new Error('AWS answered without a snapshot id'), what);
+  tell(copy.SnapshotId, '');
   return { snapshotId: copy.SnapshotId };
 }
 
@@ -173,34 +202,4 @@ async function setSharing(
       options,
     ),
   );
-}
-
-/**
- * Governance mode: cannot be deleted but by those with ec2:UnlockSnapshot. A repeated call sets the same number of days
- * anew. A lock that AWS refuses to change since it is stricter (compliance) counts when it holds as long.
- */
-async function lockSnapshot(owner: AccountClients, snapshotId: string, days: number): Promise<{ lockedUntil: string }> {
-  const wanted = new Date(Date.now() + days * 86_400_000);
-  const what = `locking snapshot ${snapshotId} of account ${owner.accountId} for ${days} days`;
-  try {
-    const lock = await awsStep(what, (options) =>
-      owner.ec2.send(
-        new LockSnapshotCommand({ SnapshotId: snapshotId, LockMode: 'governance', LockDuration: days }),
-        options,
-      ),
-    );
-    return { lockedUntil: (lock.LockExpiresOn ?? wanted).toISOString() };
-  } catch (error) {
-    const failure = toFailure(error, what);
-    if (failure.type !== 'InvalidRequest') throw error;
-    const { Snapshots: locks } = await awsStep(`reading the lock of snapshot ${snapshotId}`, (options) =>
-      owner.ec2.send(new DescribeLockedSnapshotsCommand({ SnapshotIds: [snapshotId] }), options),
-    );
-    const until = locks?.[0]?.LockExpiresOn;
-    // A day of grace: an earlier attempt of this step may have set the lock a while ago.
-    if (locks?.[0]?.LockState === 'compliance' && until && until.getTime() >= wanted.getTime() - 86_400_000) {
-      return { lockedUntil: until.toISOString() };
-    }
-    throw failure;
-  }
 }

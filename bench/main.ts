@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { type BenchLab, startBenchLab } from './bench-lab';
+import { blockReaderText, measureBlockReader } from './block-reader';
 import { footprintText, measureFootprint } from './lab-footprint';
 import { machineFacts } from './machine';
 import { type CaseMeasurement, measureCase } from './measure-case';
@@ -12,11 +13,13 @@ const MOST_VOLUMES = 5;
 
 const USAGE = `npm run bench -- [--volumes 1,4] [--runs 1] [--durations zero|realistic] [--json FILE]
 npm run bench -- --lab-footprint [--json FILE]
+npm run bench -- --block-reader [--json FILE]
   --volumes    numbers of volumes of the suspect, 1 to ${MOST_VOLUMES}, separated by commas
   --runs       how often each case is run
   --durations  zero: AWS and tools take no time; realistic: they take seconds. Default: both
   --json       also writes every measurement to FILE
-  --lab-footprint  memory and disk of a lab with one guest, one sandbox and 1,000 paper instances`;
+  --lab-footprint  memory and disk of a lab with one guest, one sandbox and 1,000 paper instances
+  --block-reader   throughput and memory of the reading and hashing of disks, against sha256sum`;
 
 export async function main(args: string[]): Promise<number> {
   const options = readOptions(args);
@@ -28,6 +31,12 @@ export async function main(args: string[]): Promise<number> {
     const footprint = await measureFootprint();
     if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(footprint, null, 1)}\n`);
     process.stdout.write(`${footprintText(footprint)}\n`);
+    return 0;
+  }
+  if (options.blockReader) {
+    const measured = await measureBlockReader();
+    if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(measured, null, 1)}\n`);
+    process.stdout.write(`${blockReaderText(measured)}\n`);
     return 0;
   }
   const result: BenchResult = {
@@ -89,6 +98,7 @@ async function serverVersion(lab: BenchLab): Promise<string> {
 
 interface Options {
   labFootprint: boolean;
+  blockReader: boolean;
   volumes: number[];
   runs: number;
   modes: Mode[];
@@ -105,6 +115,7 @@ export function readOptions(args: string[]): Options | undefined {
       durations: { type: 'string' },
       json: { type: 'string' },
       'lab-footprint': { type: 'boolean', default: false },
+      'block-reader': { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -115,6 +126,7 @@ export function readOptions(args: string[]): Options | undefined {
     throw new Error(`--durations ${durations}: give zero or realistic`);
   return {
     labFootprint: values['lab-footprint'],
+    blockReader: values['block-reader'],
     volumes,
     runs: wholeNumber('--runs', values.runs, 100),
     modes: durations === undefined ? ['zero', 'realistic'] : [durations],

@@ -88,7 +88,7 @@ function measured(
   const steps = workflows.flatMap((workflow) =>
     workflow.activities
       // Case events are written beside the work and delay nothing but the very end.
-      .filter((run) => run.type !== 'recordEvent')
+      .filter((run) => run.type !== 'recordEvents')
       .map((run) => ({ name: run.type, start: run.scheduledAt, end: run.closedAt })),
   );
   const answers = calls.filter((call) => makerOf(call) === 'worker').map((call) => intervalOf(call));

@@ -15,18 +15,32 @@ export type CaseEventKind =
   | 'consent-requested'
   | 'consent-reminder'
   | 'consent-escalated'
+  | 'consent-expired'
+  /** Somebody went ahead alone in an emergency; another person has to look at it. */
+  | 'review-due'
+  | 'reviewed'
   | 'decision-taken'
   | 'decision-refused'
   /** Any other signal that could not be read; nothing changed. */
   | 'message-refused'
   | 'contained'
   | 'examined'
+  /** A step did something to the suspect or to evidence. */
+  | 'act'
+  /** The case's evidence was sealed and signed, or could not be. */
+  | 'case-sealed'
+  | 'sealing-failed'
+  /** Something threatens evidence of the case: an audit found a difference, or somebody works on its locks or keys. */
+  | 'evidence-alert'
+  | 'evidence-audited'
+  | 'legal-hold-changed'
+  | 'evidence-purged'
   | 'cancelled'
   | 'case-closed';
 
 /** A step of the case in one sentence; written to the case's table, and notified when people should know. */
 export interface CaseEvent {
-  /** 1, 2, 3 … in the case: with the case id it makes the write idempotent and shows a gap. */
+  /** 1, 2, 3 … in the case without a gap: its place in the custody log. */
   sequence: number;
   kind: CaseEventKind;
   /** ISO 8601, by the workflow's clock. */
@@ -41,5 +55,5 @@ export interface CaseEvent {
   notify: boolean;
 }
 
-/** An event as it happens; its number and time are given when it is written. */
+/** An event as it happens; its time and its place in the log are given when it is written. */
 export type CaseEventDraft = Omit<CaseEvent, 'sequence' | 'at'> & Partial<CustodyFacts>;

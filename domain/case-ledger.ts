@@ -1,4 +1,5 @@
 import type { PhaseName } from './case-event';
+import { type ApprovalPolicy, openApproval } from './approval';
 import { judgeCase } from './case-judgement';
 import { JOINED_FINDINGS_KEPT, keptExamination, keptReasons, sentence } from './case-limits';
 import { currentPhase, endPhase, startPhase, type PhaseEnd } from './case-phases';
@@ -14,15 +15,20 @@ import {
 import type { CaseView } from './case-view';
 import {
   applyDecision,
+  applyToCheckpoint,
+  approvalPolicyOf,
   CHECKPOINTS,
   NO_CHECKPOINT_REACHED,
+  openCheckpoint,
   type CheckpointName,
   type Checkpoints,
   type CheckpointState,
+  type Decider,
   type Decision,
   type RecordedDecision,
 } from './checkpoint';
 import { planHash, type ContainmentPlan, type ContainmentResult } from './containment';
+import type { SealedCase } from './custody/bundle';
 import type { Exhibit, MissingEvidence } from './evidence';
 import type { ExaminationResult } from './examination';
 import { gravest } from './case-severity';
@@ -50,11 +56,15 @@ export class CaseLedger {
   evidenceAsked = false;
   plan?: { plan: ContainmentPlan; hash: string };
   report?: NonNullable<CaseOutcome['report']>;
+  seal?: SealedCase;
   readonly inProgress = new Set<string>();
   readonly exhibits: Exhibit[] = [];
   readonly missing: MissingEvidence[] = [];
   readonly examinations: ExaminationResult[] = [];
   readonly joinedFindings: string[] = [];
+  readonly decisions: RecordedDecision[] = [];
+  /** Roles that checkpoints name → patterns of the principals that have them. */
+  roles: Record<string, string[]> = {};
   severity: Severity;
 
   private readonly reasons: string[] = [];
@@ -115,11 +125,50 @@ export class CaseLedger {
     this.checkpoints = { ...this.checkpoints, [name]: state };
   }
 
-  /** Takes a decision that `refusal` has let through. Returns the hash of the plan that it is bound to. */
-  decided(decision: Decision, at: { decidedAt: string; door: RecordedDecision['door'] }): string {
-    this.checkpoints = applyDecision(this.checkpoints, decision, at);
-    const state = this.checkpoints[decision.checkpoint];
-    return state.state === 'decided' ? state.decision.planHash : '';
+  /** Opens a checkpoint; one that was open or decided before, on another plan, is asked anew. */
+  asksFor(name: CheckpointName, hash: string, policy: ApprovalPolicy, at: string): void {
+    const state = this.checkpoints[name];
+    if (state.state === 'open' || state.state === 'decided') {
+      this.checkpoints = applyToCheckpoint(this.checkpoints, name, {
+        kind: 'plan-changed',
+        planHash: hash,
+        at,
+      }).checkpoints;
+      return;
+    }
+    const approval = openApproval({
+      policy: approvalPolicyOf(policy),
+      planHash: hash,
+      openedBy: this.request.openedBy,
+      openedAt: at,
+    });
+    this.checkpoint(name, openCheckpoint(approval, false));
+  }
+
+  isOverdue(name: CheckpointName): void {
+    const state = this.checkpoints[name];
+    if (state.state === 'open') this.checkpoint(name, { ...state, escalated: true });
+  }
+
+  /** Whether its time was over: then it is asked anew. */
+  expires(name: CheckpointName, at: string): boolean {
+    const expired = applyToCheckpoint(this.checkpoints, name, { kind: 'time-passed', at });
+    if (expired.refusal !== undefined) return false;
+    this.checkpoints = applyToCheckpoint(expired.checkpoints, name, { kind: 'asked-again', at }).checkpoints;
+    this.isOverdue(name);
+    return true;
+  }
+
+  /** Takes a decision that `refusal` has let through. */
+  decided(
+    decision: Decision,
+    by: Decider,
+    at: Pick<RecordedDecision, 'decidedAt' | 'door'>,
+  ): RecordedDecision | undefined {
+    const { checkpoints, recorded } = applyDecision(this.checkpoints, decision, by, at);
+    this.checkpoints = checkpoints;
+    if (recorded) this.decisions.push(recorded);
+    return recorded;
   }
 
   contained(result: ContainmentResult, at: string): void {
@@ -157,9 +206,6 @@ export class CaseLedger {
       exhibits: this.exhibits.length,
       reasons,
     });
-    const decisions = Object.values(this.checkpoints).flatMap((state) =>
-      state.state === 'decided' ? [state.decision] : [],
-    );
     return {
       caseId: this.identity.caseId,
       workflowId: this.identity.workflowId,
@@ -170,8 +216,9 @@ export class CaseLedger {
       missing: this.missing,
       examinations: this.examinations,
       ...(this.containment && { containment: this.containment }),
-      decisions,
+      decisions: this.decisions,
       ...(this.report && { report: this.report }),
+      ...(this.seal && { seal: this.seal }),
     };
   }
 

@@ -3,7 +3,8 @@ import { sentence } from './case-limits';
 import type { PhaseEnd } from './case-phases';
 import type { CaseRequest } from './case-request';
 import { gravest } from './case-severity';
-import type { CheckpointName, Decision, RecordedDecision } from './checkpoint';
+import type { CheckpointName, RecordedDecision } from './checkpoint';
+import type { SealedCase } from './custody/bundle';
 import type { ContainmentResult, InterfaceOutcome } from './containment';
 import type { Exhibit, ExhibitKind, MemoryAttempt, MissingEvidence } from './evidence';
 import type { ExaminationResult } from './examination';
@@ -84,7 +85,8 @@ export function triageStory(facts: InstanceFacts, reasons: string[]): string {
   );
 }
 
-export function exhibitAcquired({ id, kind, source, sha256, sizeBytes, tool }: Exhibit): CaseEventDraft {
+export function exhibitAcquired(acquired: Exhibit): CaseEventDraft {
+  const { id, kind, source, sha256, sizeBytes, tool, location, companions, blocks } = acquired;
   return {
     kind: 'exhibit-acquired',
     phase: 'acquisition',
@@ -92,7 +94,8 @@ export function exhibitAcquired({ id, kind, source, sha256, sizeBytes, tool }: E
     exhibit: { id, kind, source },
     tool,
     sha256,
-    data: { exhibit: id, sha256, sizeBytes },
+    // With its place: what is checked and kept later is what the log says, and nothing else is asked.
+    data: { exhibit: id, sha256, sizeBytes, location, ...(companions && { companions }), ...(blocks && { blocks }) },
     notify: false,
   };
 }
@@ -166,18 +169,85 @@ export const consentReminder = (asked: Asked, secondsWaited: number): CaseEventD
 export const consentEscalated = (asked: Asked, secondsWaited: number): CaseEventDraft =>
   asking('consent-escalated', asked, `OVERDUE: ${waiting(asked, secondsWaited)}`);
 
-export function decisionTaken(decision: Decision, door: RecordedDecision['door'], planHash: string): CaseEventDraft {
-  const { checkpoint, verdict, approver } = decision;
+export const consentExpired = (asked: Asked, secondsWaited: number): CaseEventDraft => ({
+  ...asking(
+    'consent-expired',
+    asked,
+    `EXPIRED: ${waiting(asked, secondsWaited)}; approvals until now count no more, nothing was done, it is asked again`,
+  ),
+  severity: 'high',
+});
+
+/** @param missing how many more people must approve */
+export function decisionTaken(decision: RecordedDecision, missing: number): CaseEventDraft {
+  const { checkpoint, verdict, approver, planHash, door, knownBy, principal, proofSha256, breakGlass } = decision;
   const reason = decision.reason === undefined ? '' : `: ${decision.reason}`;
+  const by = knownBy === 'proven' ? `${approver}, proven by STS` : approver;
+  const done = breakGlass ? 'approved IN AN EMERGENCY, alone,' : verdict === 'approve' ? 'approved' : 'rejected';
+  const more = missing > 0 ? `; ${missing} more must approve` : '';
   return {
     kind: 'decision-taken',
-    actor: { name: approver, knownBy: 'claimed' },
+    actor: { name: principal ?? approver, knownBy },
     authority: { checkpoint, planHash },
-    message: `${checkpoint} ${verdict === 'approve' ? 'approved' : 'rejected'} by ${approver} (${door})${reason}`,
-    data: { checkpoint, verdict, approver, planHash },
+    message: `${checkpoint} ${done} by ${by} (${door})${reason}${more}`,
+    ...(breakGlass && { severity: 'high' }),
+    data: {
+      checkpoint,
+      verdict,
+      approver,
+      planHash,
+      ...(proofSha256 !== undefined && { proofSha256 }),
+      ...(breakGlass && { breakGlass }),
+    },
     notify: true,
   };
 }
+
+export function caseSealed({ seal, signatureSha256, publicKeySha256, bundle }: SealedCase): CaseEventDraft {
+  const { files, custody } = seal;
+  return {
+    kind: 'case-sealed',
+    phase: 'report',
+    message: `sealed and signed: ${files.count} files with Merkle root ${files.merkleRoot}, custody log up to entry ${custody.sequence}`,
+    sha256: files.merkleRoot,
+    data: {
+      merkleRoot: files.merkleRoot,
+      sequence: custody.sequence,
+      hash: custody.hash,
+      signatureSha256,
+      publicKeySha256,
+      bundle,
+    },
+    notify: true,
+  };
+}
+
+export const sealingFailed = (reason: string): CaseEventDraft => ({
+  kind: 'sealing-failed',
+  phase: 'report',
+  message: reason,
+  severity: 'high',
+  notify: true,
+});
+
+export const reviewDue = (checkpoint: CheckpointName): CaseEventDraft => ({
+  kind: 'review-due',
+  message: `somebody went ahead alone with ${checkpoint}: another person has to review it before the case closes`,
+  severity: 'high',
+  data: { checkpoint },
+  notify: true,
+});
+
+export const reviewed = (
+  checkpoint: CheckpointName,
+  { reviewer, verdict, note }: { reviewer: string; verdict: string; note: string },
+): CaseEventDraft => ({
+  kind: 'reviewed',
+  actor: { name: reviewer, knownBy: 'claimed' },
+  message: `that ${checkpoint} was approved by one person alone is ${verdict}, says ${reviewer}: ${note}`,
+  data: { checkpoint, verdict, reviewer },
+  notify: true,
+});
 
 /** A signal that could not be taken: nobody answers a signal, so the event is the answer. */
 export function messageRefused(signal: string, because: string, isLastTold: boolean): CaseEventDraft {

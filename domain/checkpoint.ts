@@ -1,3 +1,15 @@
+import {
+  applyApproval,
+  type Approval,
+  type ApprovalEvent,
+  type ApprovalPolicy,
+  approvalsMissing,
+  type Approver,
+} from './approval';
+import { approvalEventOf, readApprovalMessage } from './approval-message';
+import { type IdentityProof, personOf, readIdentityProof, type ProvenIdentity } from './identity-proof';
+import { rolesOf } from './policy/roles';
+
 export const CHECKPOINTS = ['acquisition', 'isolation'] as const;
 export type CheckpointName = (typeof CHECKPOINTS)[number];
 export type Verdict = 'approve' | 'reject';
@@ -6,25 +18,47 @@ export type Verdict = 'approve' | 'reject';
 export interface Decision {
   checkpoint: CheckpointName;
   verdict: Verdict;
-  /** Who decides. Self-asserted until it is proven. */
+  /** Who decides: a typed name. With a proof, what STS says counts instead. */
   approver: string;
   reason?: string;
   /** Hash of the plan that was read. Given: it must match. Absent: the current plan is meant. */
   planHash?: string;
+  /** Go ahead alone in an emergency; needs a reason, and another person has to review it before the case closes. */
+  breakGlass?: true;
+  proof?: IdentityProof;
 }
 
-export interface RecordedDecision extends Decision {
+export interface RecordedDecision {
+  checkpoint: CheckpointName;
+  verdict: Verdict;
+  approver: string;
+  reason?: string;
   /** ISO 8601. */
   decidedAt: string;
   planHash: string;
   door: 'signal' | 'update';
+  knownBy: Approver['knownBy'];
+  /** Of a proven identity: ARN of the principal, and SHA-256 of the signature that proved it. */
+  principal?: string;
+  proofSha256?: string;
+  breakGlass?: true;
 }
 
-/** A checkpoint as the case sees it: not reached, open for a decision, or decided. */
+/** A checkpoint as the case sees it: not reached, open for decisions, or decided. */
 export type CheckpointState =
   | { state: 'not-reached' }
-  | { state: 'open'; planHash: string; openedAt: string; escalated: boolean }
-  | { state: 'decided'; decision: RecordedDecision }
+  | {
+      state: 'open';
+      /** Of the plan that is asked for now. */
+      planHash: string;
+      /** ISO 8601; of the present asking. */
+      openedAt: string;
+      /** How many more people must approve. */
+      approvalsMissing: number;
+      escalated: boolean;
+      approval: Approval;
+    }
+  | { state: 'decided'; decision: RecordedDecision; approval: Approval }
   | { state: 'not-needed'; because: string };
 
 export type Checkpoints = Record<CheckpointName, CheckpointState>;
@@ -34,8 +68,14 @@ export const NO_CHECKPOINT_REACHED: Checkpoints = {
   isolation: { state: 'not-reached' },
 };
 
-const text = (value: unknown, longest: number): value is string =>
-  typeof value === 'string' && value.trim().length > 0 && value.length <= longest;
+export const openCheckpoint = (approval: Approval, escalated: boolean): CheckpointState => ({
+  state: 'open',
+  planHash: approval.planHash,
+  openedAt: approval.openedAt,
+  approvalsMissing: approvalsMissing(approval),
+  escalated,
+  approval,
+});
 
 /**
  * Reads a decision out of whatever was sent. Returns the decision, or the sentence that tells the sender what is wrong.
@@ -49,51 +89,139 @@ export function readDecision(payload: unknown, verdict?: Verdict): Decision | st
   const checkpoint = CHECKPOINTS.find((name) => name === given.checkpoint);
   if (!checkpoint)
     return `checkpoint must be one of ${CHECKPOINTS.join(', ')}, got ${JSON.stringify(given.checkpoint)}`.slice(0, 200);
-  const chosen = verdict ?? (given.verdict === 'approve' || given.verdict === 'reject' ? given.verdict : undefined);
-  if (!chosen) return 'verdict must be "approve" or "reject"';
-  if (!text(given.approver, 256)) return 'approver must say who decides (1 to 256 characters)';
-  if (given.reason !== undefined && !text(given.reason, 2000)) return 'reason must be text of at most 2000 characters';
-  if (given.planHash !== undefined && (typeof given.planHash !== 'string' || !/^[0-9a-f]{64}$/.test(given.planHash))) {
-    return 'planHash must be the 64 hexadecimal digits shown with the plan';
-  }
-  return {
-    checkpoint,
-    verdict: chosen,
-    approver: given.approver.trim(),
-    ...(given.reason !== undefined && { reason: given.reason }),
-    ...(given.planHash !== undefined && { planHash: given.planHash }),
-  };
+  const message = readApprovalMessage(payload, verdict);
+  if (typeof message === 'string') return message;
+  if (given.proof === undefined) return { checkpoint, ...message };
+  const proof = readIdentityProof(given.proof);
+  return typeof proof === 'string' ? proof : { checkpoint, ...message, proof };
 }
 
-/** Why a decision cannot be taken now, or undefined when it can. */
-export function refusal(checkpoints: Checkpoints, decision: Decision, openedBy: string): string | undefined {
-  const state = checkpoints[decision.checkpoint];
+/** Who decides, as far as it is known. */
+export interface Decider extends Approver {
+  principal?: string;
+  proofSha256?: string;
+}
+
+/** A typed name has no roles: anybody may type any name. */
+export const claimedDecider = (name: string): Decider => ({ name, knownBy: 'claimed', roles: [] });
+
+/** @param roles role → patterns of the principals that have it, of the policy's decision */
+export const provenDecider = ({ arn, proofSha256 }: ProvenIdentity, roles: Record<string, string[]>): Decider => ({
+  name: personOf(arn),
+  knownBy: 'proven',
+  roles: rolesOf(roles, arn),
+  principal: arn,
+  proofSha256,
+});
+
+/** Why a decision cannot be taken, or undefined when it can. `at` is ISO 8601. */
+export function refusal(checkpoints: Checkpoints, decision: Decision, by: Decider, at: string): string | undefined {
+  const { checkpoint, verdict } = decision;
+  const state = checkpoints[checkpoint];
   switch (state.state) {
     case 'not-reached':
-      return `checkpoint ${decision.checkpoint} is not open yet: wait until the case asks for it`;
+      return `checkpoint ${checkpoint} is not open yet: wait until the case asks for it`;
     case 'not-needed':
-      return `checkpoint ${decision.checkpoint} needs no decision: ${state.because}`;
+      return `checkpoint ${checkpoint} needs no decision: ${state.because}`;
     case 'decided':
-      return `checkpoint ${decision.checkpoint} was already decided (${state.decision.verdict}) by ${state.decision.approver}`;
-    case 'open':
-      if (decision.planHash !== undefined && decision.planHash !== state.planHash) {
-        return `the plan has changed since it was read (its hash is ${state.planHash}): read it again before deciding`;
-      }
-      if (decision.verdict === 'approve' && decision.approver === openedBy) {
-        return `${decision.approver} opened the case and may not approve it: another person has to`;
-      }
-      return undefined;
+      return `checkpoint ${checkpoint} was already decided (${state.decision.verdict}) by ${state.decision.approver}`;
+    case 'open': {
+      const { policy, openedBy } = state.approval;
+      if (verdict === 'approve' && policy.separationOfDuties && isNamed(by, openedBy) && !decision.breakGlass)
+        return `${by.name} opened the case and may not approve it: another person has to`;
+      return applyApproval(state.approval, eventOf(decision, by, at)).refusal;
+    }
   }
 }
 
-/** The state after a decision that `refusal` has let through. */
+/** The state after a decision that `refusal` has let through, and the decision as it is kept. */
 export function applyDecision(
   checkpoints: Checkpoints,
   decision: Decision,
-  at: { decidedAt: string; door: RecordedDecision['door'] },
-): Checkpoints {
-  const state = checkpoints[decision.checkpoint];
-  if (state.state !== 'open') return checkpoints;
-  const recorded: RecordedDecision = { ...decision, ...at, planHash: state.planHash };
-  return { ...checkpoints, [decision.checkpoint]: { state: 'decided', decision: recorded } };
+  by: Decider,
+  { decidedAt, door }: Pick<RecordedDecision, 'decidedAt' | 'door'>,
+): { checkpoints: Checkpoints; recorded?: RecordedDecision } {
+  const { checkpoint, verdict, reason, breakGlass } = decision;
+  const state = checkpoints[checkpoint];
+  if (state.state !== 'open') return { checkpoints };
+  const { approval, refusal: refused } = applyApproval(state.approval, eventOf(decision, by, decidedAt));
+  if (refused !== undefined) return { checkpoints };
+  const { name: approver, knownBy, principal, proofSha256 } = by;
+  const recorded: RecordedDecision = {
+    checkpoint,
+    verdict,
+    approver,
+    ...(reason !== undefined && { reason }),
+    decidedAt,
+    planHash: approval.planHash,
+    door,
+    knownBy,
+    ...(principal !== undefined && { principal }),
+    ...(proofSha256 !== undefined && { proofSha256 }),
+    ...(breakGlass && { breakGlass }),
+  };
+  const after: CheckpointState =
+    approval.status === 'open'
+      ? openCheckpoint(approval, state.escalated)
+      : { state: 'decided', decision: recorded, approval };
+  return { checkpoints: { ...checkpoints, [checkpoint]: after }, recorded };
+}
+
+/** Changes the approval of a checkpoint by something that is no decision: time, another plan, a review. */
+export function applyToCheckpoint(
+  checkpoints: Checkpoints,
+  checkpoint: CheckpointName,
+  event: Exclude<ApprovalEvent, { kind: 'decision' | 'break-glass' }>,
+): { checkpoints: Checkpoints; refusal?: string } {
+  const state = checkpoints[checkpoint];
+  if (state.state !== 'open' && state.state !== 'decided')
+    return { checkpoints, refusal: `checkpoint ${checkpoint} was not asked for` };
+  const { approval, refusal: refused } = applyApproval(state.approval, event);
+  if (refused !== undefined) return { checkpoints, refusal: refused };
+  const escalated = state.state === 'open' && state.escalated;
+  const after: CheckpointState =
+    approval.status === 'open' || state.state === 'open' ? openCheckpoint(approval, escalated) : { ...state, approval };
+  return { checkpoints: { ...checkpoints, [checkpoint]: after } };
+}
+
+/** Checkpoints at which somebody went ahead alone and which nobody has reviewed yet. */
+export const reviewsDue = (checkpoints: Checkpoints): CheckpointName[] =>
+  CHECKPOINTS.filter((name) => {
+    const state = checkpoints[name];
+    return (
+      (state.state === 'open' || state.state === 'decided') &&
+      state.approval.brokenGlass.some(({ review }) => review.state === 'due')
+    );
+  });
+
+/** The part of a checkpoint's policy that decides who may, and how many must. */
+export const approvalPolicyOf = (policy: ApprovalPolicy): ApprovalPolicy => {
+  const { quorum, roles, separationOfDuties, provenIdentityRequired, expiresAfterSeconds, breakGlassRoles } = policy;
+  return {
+    quorum,
+    roles,
+    separationOfDuties,
+    provenIdentityRequired,
+    ...(expiresAfterSeconds !== undefined && { expiresAfterSeconds }),
+    ...(breakGlassRoles !== undefined && { breakGlassRoles }),
+  };
+};
+
+const eventOf = ({ verdict, approver, reason, planHash, breakGlass }: Decision, by: Decider, at: string) =>
+  approvalEventOf(
+    {
+      verdict,
+      approver,
+      ...(reason !== undefined && { reason }),
+      ...(planHash !== undefined && { planHash }),
+      ...(breakGlass && { breakGlass }),
+    },
+    { name: by.name, knownBy: by.knownBy, roles: by.roles },
+    at,
+  );
+
+/** Who opened a case by hand typed a name; the same name at the end of an ARN is taken for the same person. */
+function isNamed({ name, principal }: Decider, opener: string): boolean {
+  const own = principal === undefined ? [name] : [name, principal, principal.slice(principal.lastIndexOf('/') + 1)];
+  return own.some((one) => one.trim().toLowerCase() === opener.trim().toLowerCase());
 }

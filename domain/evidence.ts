@@ -44,6 +44,38 @@ export interface Exhibit {
   companions?: (Required<S3Location> & { sha256: string; sizeBytes: number })[];
   /** Of memory: the attempts that came before it. */
   attempts?: MemoryAttempt[];
+  /** Of a disk: by which one block of it can be checked alone. */
+  blocks?: BlockDigests;
+  /** Of memory: the parts in which it was uploaded. */
+  transfer?: MemoryTransfer;
+}
+
+/** The parts of a memory image: by them one changed part can be named, and a part can be checked without the others. */
+export interface MemoryTransfer {
+  /** Bytes of every part but the last. */
+  partSizeBytes: number;
+  parts: number;
+  /** One line a part: its number, its SHA-256, its bytes (docs/evidence-format.md). As re-read in the forensics account. */
+  list: Required<S3Location> & { sha256: string; sizeBytes: number };
+  /** Whether each of them was compared with the digest that the suspect computed before it sent the part. */
+  compared: boolean;
+  /** SHA-256 of each part, in order; left out where there are more than 100. */
+  partSha256?: string[];
+}
+
+/**
+ * The blocks of a disk as the EBS direct APIs know them. The Merkle tree (RFC 6962) has a leaf for every block of the
+ * device, in order: the 32 bytes of the block's SHA-256, holes as blocks of zeros.
+ */
+export interface BlockDigests {
+  /** Bytes of one block: 524,288. */
+  blockSizeBytes: number;
+  /** Blocks of the device. */
+  count: number;
+  /** Hexadecimal. */
+  merkleRoot: string;
+  /** One line for each block that does not hold zeros only: its index and its SHA-256 (docs/evidence-format.md). */
+  list: Required<S3Location> & { sha256: string; sizeBytes: number };
 }
 
 /** Evidence that could not be had; recorded with the reason, never skipped in silence (RFC 3227). */

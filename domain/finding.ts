@@ -1,11 +1,13 @@
 export const SEVERITIES = ['informational', 'low', 'medium', 'high', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
+export const FINDING_SOURCES = ['guardduty', 'manual'] as const;
+
 /** What somebody or something reported about an instance; trimmed, so that it fits into a workflow's input. */
 export interface Finding {
   /** The finding's own id at its source; with the source it tells repeated deliveries from new findings. */
   id: string;
-  source: 'guardduty' | 'manual';
+  source: (typeof FINDING_SOURCES)[number];
   /** E.g. `Backdoor:EC2/C&CActivity.B!DNS`; free text for a manual request. */
   type: string;
   severity: Severity;

@@ -20,6 +20,8 @@ export interface VolumeFacts {
   deleteOnTermination: boolean;
   /** Absent for an unencrypted volume. */
   key?: KeyFacts;
+  /** The volume's own; absent when it has none. */
+  tags?: Record<string, string>;
 }
 
 /** An IPv4 address by which the Internet (or a Wavelength carrier) reaches an interface. */
@@ -43,6 +45,37 @@ export interface NetworkInterfaceFacts {
   privateIpAddresses: string[];
   publicAddresses: PublicAddress[];
   ipv6Addresses: string[];
+}
+
+/** The instance profile, and who has the same role. */
+export interface InstanceProfileFacts {
+  arn: string;
+  /** The first role of the profile; a profile holds one at most. Absent when it could not be read. */
+  roleName?: string;
+  /** Ids of other instances with a profile of the same role, sorted; absent when they could not be read. */
+  otherHolders?: string[];
+  /** The role's trust policy lets others than EC2 assume it; absent when it could not be read. */
+  assumedByOthers?: boolean;
+}
+
+/** The Auto Scaling group that the instance is in. */
+export interface AutoScalingFacts {
+  groupName: string;
+  /** e.g. `InService`, `Standby`. */
+  lifecycleState: string;
+  protectedFromScaleIn: boolean;
+  /** Names of Classic Load Balancers of the group. */
+  classicLoadBalancers: string[];
+}
+
+/** One registration of the instance in a target group, by its id or one of its addresses. */
+export interface TargetGroupFacts {
+  targetGroupArn: string;
+  /** What the target is registered as: the instance's id, or an address in a target group of type `ip`. */
+  targetId: string;
+  port: number;
+  /** Of an address that lies outside of the load balancer's VPC. */
+  availabilityZone?: string;
 }
 
 /** What the SSM agent on the instance is worth to us right now. */
@@ -74,6 +107,16 @@ export interface InstanceFacts {
   volumes: VolumeFacts[];
   networkInterfaces: NetworkInterfaceFacts[];
   instanceProfileArn?: string;
+  /** More of the instance profile; absent for an instance without one. */
+  instanceProfile?: InstanceProfileFacts;
+  /** Absent when it is in no Auto Scaling group, or that could not be read. */
+  autoScaling?: AutoScalingFacts;
+  /** Where it is registered, sorted; absent when it could not be read. */
+  targetGroups?: TargetGroupFacts[];
+  /** Other instances by subnet of this one's interfaces, sorted; absent when they could not be read. */
+  subnetNeighbours?: Record<string, string[]>;
+  /** How it was bought; AWS may take a Spot Instance back at any time. */
+  lifecycle?: 'on-demand' | 'spot' | 'scheduled' | 'capacity-block';
   agent: AgentState;
   protection: ProtectionFacts;
   /** What could not be read and what stands in for it is not known; one sentence each. Absent when all was read. */

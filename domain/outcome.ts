@@ -2,6 +2,7 @@ import type { Severity } from './finding';
 import type { InstanceTarget } from './target';
 import type { RecordedDecision } from './checkpoint';
 import type { ContainmentResult } from './containment';
+import type { SealedCase } from './custody/bundle';
 import type { Exhibit, MissingEvidence, S3Location } from './evidence';
 import type { ExaminationResult } from './examination';
 import type { PhaseName } from './case-event';
@@ -38,6 +39,7 @@ export interface CaseOutcome {
   containment?: ContainmentResult;
   decisions: RecordedDecision[];
   report?: S3Location & { sha256: string; sizeBytes: number };
+  seal?: SealedCase;
 }
 
 export type CaseStatus = 'open' | 'awaiting-consent' | 'closed';

@@ -26,6 +26,7 @@ import type { DocumentSet, ForensicsConfig, PublishedDocument } from '../activit
 import { loadDocuments } from '../ssm-documents/documents';
 import { unlessThere } from './ensure';
 import { ensureKey } from './set-up-member-account';
+import { publishVerifier } from './verifier-program';
 
 export interface ForensicsAccountClients {
   s3: S3Client;
@@ -44,14 +45,17 @@ export interface ForensicsAccountSettings {
   caseTable: CreateTableCommandInput;
 }
 
-type SetUpParts = Pick<ForensicsConfig, 'evidenceKeyArn' | 'buckets' | 'caseTable' | 'topicArn' | 'documents'>;
+type SetUpParts = Pick<
+  ForensicsConfig,
+  'evidenceKeyArn' | 'sealingKeyArn' | 'verifier' | 'buckets' | 'caseTable' | 'topicArn' | 'documents'
+>;
 
 /** Days after which staged objects and unfinished uploads go away by themselves. */
 const STAGING_DAYS = 3;
 
 /**
- * What the forensics account needs in one Region: the evidence key, three buckets, the case table, the topic, the
- * documents. Idempotent. Returns the parts of the worker's configuration that follow from it.
+ * What the forensics account needs in one Region: the evidence key, the sealing key, three buckets, the case table, the
+ * topic, the documents, the verifier. Idempotent. Returns the parts of the worker's configuration that follow from it.
  */
 export async function setUpForensicsAccount(
   clients: ForensicsAccountClients,
@@ -59,6 +63,9 @@ export async function setUpForensicsAccount(
 ): Promise<SetUpParts> {
   const { region, forensicsAccountId } = settings;
   const evidenceKeyArn = await ensureKey(clients.kms, 'alias/forensics-evidence', 'ec2-forensics: evidence');
+  const sealingKeyArn = await ensureKey(clients.kms, 'alias/forensics-sealing', 'ec2-forensics: seals of cases', {
+    signs: 'ECC_NIST_P256',
+  });
   const bucket = (purpose: string) => `forensics-${purpose}-${forensicsAccountId}-${region}`;
   const buckets = { staging: bucket('staging'), evidence: bucket('evidence'), tools: bucket('tools') };
   for (const name of Object.values(buckets)) {
@@ -85,7 +92,8 @@ export async function setUpForensicsAccount(
   await waitUntilTableExists({ client: clients.dynamodb, maxWaitTime: 60, minDelay: 1 }, { TableName: caseTable });
   const topic = await clients.sns.send(new CreateTopicCommand({ Name: 'forensics-cases' }));
   const documents = await publishDocuments(clients.ssm, settings);
-  return { evidenceKeyArn, buckets, caseTable, topicArn: topic.TopicArn ?? '', documents };
+  const verifier = await publishVerifier(clients.s3, buckets.tools);
+  return { evidenceKeyArn, sealingKeyArn, verifier, buckets, caseTable, topicArn: topic.TopicArn ?? '', documents };
 }
 
 async function ensureBucket(

@@ -1,4 +1,6 @@
 import {
+  AddRoleToInstanceProfileCommand,
+  CreateInstanceProfileCommand,
   CreateRoleCommand,
   type IAMClient,
   PutRolePolicyCommand,
@@ -8,15 +10,19 @@ import {
   CreateAliasCommand,
   CreateKeyCommand,
   DescribeKeyCommand,
+  type KeySpec,
   type KMSClient,
   NotFoundException,
   PutKeyPolicyCommand,
 } from '@aws-sdk/client-kms';
 import type { MemberRoles } from '../activities/config';
+import { type ContainmentMode, ISOLATION_PROFILES } from '../domain/containment';
 import { unlessThere } from './ensure';
 import {
   acquirePolicy,
   containPolicy,
+  INSTANCE_TRUST,
+  isolatedInstancePolicy,
   type PolicyScope,
   sharingKeyPolicy,
   triagePolicy,
@@ -37,8 +43,8 @@ export const MEMBER_ROLES: MemberRoles = {
 };
 
 /**
- * What a member account needs before an incident: three roles that the forensics account may assume and one key whose
- * snapshots it may copy. Idempotent. Nothing here is changed during an incident.
+ * What a member account needs before an incident: three roles that the forensics account may assume, two instance profiles
+ * for isolated instances, and one key whose snapshots the forensics account may copy. Idempotent. Nothing here is changed during an incident.
  */
 export async function setUpMemberAccount(
   clients: { iam: IAMClient; kms: KMSClient },
@@ -70,18 +76,61 @@ export async function setUpMemberAccount(
       }),
     );
   }
+  for (const mode of Object.keys(ISOLATION_PROFILES) as ContainmentMode[])
+    await ensureIsolationProfile(clients.iam, mode);
   return {
-    sharingKeyArn: await ensureKey(
-      clients.kms,
-      settings.sharingKeyAlias,
-      'ec2-forensics: snapshots on their way',
-      sharingKeyPolicy(settings),
-    ),
+    sharingKeyArn: await ensureKey(clients.kms, settings.sharingKeyAlias, 'ec2-forensics: snapshots on their way', {
+      policy: sharingKeyPolicy(settings),
+    }),
   };
 }
 
-/** The key behind an alias, made when there is none; its policy is brought to what is asked. */
-export async function ensureKey(kms: KMSClient, alias: string, description: string, policy?: object): Promise<string> {
+export interface KeySettings {
+  /** The key's policy is brought to this; without it a new key gets KMS's default one. */
+  policy?: object;
+  /** An asymmetric key for signatures, of this spec; without it a symmetric key for encryption. */
+  signs?: KeySpec;
+}
+
+/** The role and the instance profile, of one name, that an isolated instance gets. */
+async function ensureIsolationProfile(iam: IAMClient, mode: ContainmentMode): Promise<void> {
+  const name = ISOLATION_PROFILES[mode];
+  await unlessThere(
+    () =>
+      iam.send(
+        new CreateRoleCommand({
+          RoleName: name,
+          AssumeRolePolicyDocument: JSON.stringify(INSTANCE_TRUST),
+          Description: `ec2-forensics: role of an isolated instance (${mode})`,
+        }),
+      ),
+    'EntityAlreadyExistsException',
+  );
+  await iam.send(
+    new PutRolePolicyCommand({
+      RoleName: name,
+      PolicyName: 'ec2-forensics',
+      PolicyDocument: JSON.stringify(isolatedInstancePolicy(mode)),
+    }),
+  );
+  await unlessThere(
+    () => iam.send(new CreateInstanceProfileCommand({ InstanceProfileName: name })),
+    'EntityAlreadyExistsException',
+  );
+  // A profile holds one role: another one of any name is refused.
+  await unlessThere(
+    () => iam.send(new AddRoleToInstanceProfileCommand({ InstanceProfileName: name, RoleName: name })),
+    'LimitExceededException',
+  );
+}
+
+/** The key behind an alias, made when there is none. */
+export async function ensureKey(
+  kms: KMSClient,
+  alias: string,
+  description: string,
+  { policy, signs }: KeySettings = {},
+): Promise<string> {
   const Policy = policy && JSON.stringify(policy);
   try {
     const found = await kms.send(new DescribeKeyCommand({ KeyId: alias }));
@@ -91,7 +140,13 @@ export async function ensureKey(kms: KMSClient, alias: string, description: stri
   } catch (error) {
     if (!(error instanceof NotFoundException)) throw error;
   }
-  const made = await kms.send(new CreateKeyCommand({ Description: description, ...(Policy && { Policy }) }));
+  const made = await kms.send(
+    new CreateKeyCommand({
+      Description: description,
+      ...(Policy && { Policy }),
+      ...(signs && { KeySpec: signs, KeyUsage: 'SIGN_VERIFY' }),
+    }),
+  );
   const keyId = made.KeyMetadata?.KeyId ?? '';
   await kms.send(new CreateAliasCommand({ AliasName: alias, TargetKeyId: keyId }));
   return made.KeyMetadata?.Arn ?? '';

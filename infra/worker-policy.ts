@@ -8,6 +8,8 @@ export interface WorkerScope extends Pick<
   | 'forensicsAccountId'
   | 'memberRoles'
   | 'evidenceKeyArn'
+  | 'sealingKeyArn'
+  | 'purgeRole'
   | 'buckets'
   | 'caseTable'
   | 'topicArn'
@@ -26,13 +28,14 @@ const OF_A_CASE = { Null: { [`aws:ResourceTag/${CASE_TAG}`]: 'false' } };
 
 /**
  * What a worker may do in the forensics account; into member accounts it goes by their roles alone. It cannot delete
- * evidence, lift a lock, or read a bucket that is not the product's. 6,144 characters at most: the size of a managed policy.
+ * evidence (a role of its own may, after its retention), lift a lock, or read a bucket that is not the product's. 6,144 characters at most: the size of a managed policy.
  */
 export function workerPolicy(scope: WorkerScope): PolicyDocument {
   return policy(...members(scope), ...disks(scope), ...examination(scope), ...objects(scope), ...records(scope));
 }
 
-function members({ memberAccountIds, memberRoles, region }: WorkerScope): PolicyDocument['Statement'] {
+function members(scope: WorkerScope): PolicyDocument['Statement'] {
+  const { memberAccountIds, memberRoles, region, forensicsAccountId, purgeRole } = scope;
   const keys = memberAccountIds.map((account) => `arn:aws:kms:${region}:${account}:key/*`);
   return [
     {
@@ -43,6 +46,16 @@ function members({ memberAccountIds, memberRoles, region }: WorkerScope): Policy
         Object.values<string>({ ...memberRoles }).map((role) => `arn:aws:iam::${account}:role/${role}`),
       ),
     },
+    ...(purgeRole === undefined
+      ? []
+      : [
+          {
+            Sid: 'PurgeAfterRetention',
+            Effect: 'Allow' as const,
+            Action: ['sts:AssumeRole'],
+            Resource: [`arn:aws:iam::${forensicsAccountId}:role/${purgeRole}`],
+          },
+        ]),
     {
       // Whether a key's own policy lets this account in is for that policy to say.
       Sid: 'ReadWhatIsShared',
@@ -70,6 +83,7 @@ function disks({ region, forensicsAccountId, evidenceKeyArn }: WorkerScope): Pol
       Action: [
         'ec2:DescribeInstances',
         'ec2:DescribeLockedSnapshots',
+        'ec2:DescribeSnapshotAttribute',
         'ec2:DescribeSnapshots',
         'ec2:DescribeVolumes',
         'ssm:DescribeInstanceInformation',
@@ -201,8 +215,11 @@ function objects({ buckets }: WorkerScope): PolicyDocument['Statement'] {
       Action: [
         's3:AbortMultipartUpload',
         's3:GetObject',
+        's3:GetObjectLegalHold',
+        's3:GetObjectRetention',
         's3:GetObjectVersion',
         's3:PutObject',
+        's3:PutObjectLegalHold',
         's3:PutObjectRetention',
       ],
       Resource: [`${bucket(buckets.evidence)}/*`],
@@ -215,17 +232,37 @@ function objects({ buckets }: WorkerScope): PolicyDocument['Statement'] {
       Action: ['s3:ListBucket', 's3:ListBucketMultipartUploads'],
       Resource: [bucket(buckets.staging), bucket(buckets.evidence)],
     },
+    {
+      Sid: 'SeeEveryVersion',
+      Effect: 'Allow',
+      Action: ['s3:ListBucketVersions'],
+      Resource: [bucket(buckets.evidence)],
+    },
   ];
 }
 
-function records({ region, forensicsAccountId, caseTable, topicArn }: WorkerScope): PolicyDocument['Statement'] {
+function records({
+  region,
+  forensicsAccountId,
+  caseTable,
+  topicArn,
+  sealingKeyArn,
+}: WorkerScope): PolicyDocument['Statement'] {
   return [
     {
       Sid: 'RecordCases',
       Effect: 'Allow',
-      Action: ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem'],
+      Action: [
+        'dynamodb:GetItem',
+        'dynamodb:BatchGetItem',
+        'dynamodb:Query',
+        'dynamodb:Scan',
+        'dynamodb:PutItem',
+        'dynamodb:UpdateItem',
+      ],
       Resource: [`arn:aws:dynamodb:${region}:${forensicsAccountId}:table/${caseTable}`],
     },
     { Sid: 'Notify', Effect: 'Allow', Action: ['sns:Publish'], Resource: [topicArn] },
+    { Sid: 'Seal', Effect: 'Allow', Action: ['kms:GetPublicKey', 'kms:Sign'], Resource: [sealingKeyArn] },
   ];
 }

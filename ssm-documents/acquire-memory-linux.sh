@@ -124,6 +124,12 @@ report_progress() {
   fi
 }
 
+# upload_part FILE NUMBER BYTES: with its digest noted first, as it lies here. Only one runs at a time, so that the lines are in order.
+upload_part() {
+  printf '%d %s %d\n' "$2" "$(sha256_of "$1")" "$3" >>"$WORK/part-digests"
+  upload_as_planned "$1" "$WORK/manifest" part "$2"
+}
+
 # Cuts the stream into parts; while one is uploaded the next one is cut.
 upload_stream() {
   local block part size cutting
@@ -142,7 +148,7 @@ upload_stream() {
     finish_upload
     wait_for_upload_url "$WORK/manifest" '' part "$PARTS" ||
       fail no-upload-url "No upload URL for part $PARTS came within $MANIFEST_PATIENCE s, or none was planned."
-    upload_as_planned "$part" "$WORK/manifest" part "$PARTS" 5<&- &
+    upload_part "$part" "$PARTS" "$size" 5<&- &
     UPLOAD=$! UPLOADING=$PARTS
     report_progress
     ((size == PART_SIZE)) || break
@@ -171,29 +177,38 @@ tool_failed() {
   fail tool-failed "$words"
 }
 
-# Beside the image and after it: what the kernel says of itself. Never costs the image.
-collect_kernel_facts() {
-  local archive=$WORK/kernel-facts.tar.gz reason
-  rm -f "$WORK"/part.* "$WORK/tool"
-  if [[ -z ${OUTPUT_URLS[kernel-facts.tar.gz]:-} ]]; then
+# upload_beside FILE NAME: an output beside the image, as JSON of what it is or why it is not there. Never costs the image.
+upload_beside() {
+  local reason
+  if [[ -z ${OUTPUT_URLS[$2]:-} ]]; then
     reason='The manifest has no place for them.'
-  elif ! reason=$(pack_kernel_facts "$WORK/kernel" "$archive" 2>&1); then
-    reason="They could not be packed: $reason"
-  elif ! upload_as_planned "$archive" "$WORK/manifest" output kernel-facts.tar.gz; then
+  elif ! upload_as_planned "$1" "$WORK/manifest" output "$2"; then
     reason='They could not be uploaded.'
   else
-    printf '{"sha256":"%s","sizeBytes":%d}' "$(sha256_of "$archive")" "$(size_of "$archive")"
+    printf '{"sha256":"%s","sizeBytes":%d}' "$(sha256_of "$1")" "$(size_of "$1")"
     return
   fi
   printf '{"reason":%s}' "$(json_string "$reason")"
 }
 
+# What the kernel says of itself.
+collect_kernel_facts() {
+  local archive=$WORK/kernel-facts.tar.gz reason
+  rm -f "$WORK"/part.[01] "$WORK/tool"
+  if reason=$(pack_kernel_facts "$WORK/kernel" "$archive" 2>&1); then
+    upload_beside "$archive" kernel-facts.tar.gz
+  else
+    printf '{"reason":%s}' "$(json_string "They could not be packed: $reason")"
+  fi
+}
+
 acquire_memory() {
-  local offset code digest taint facts tool
+  local offset time_source code digest taint digests facts tool
   require_programs curl dd sha256sum mktemp mkfifo tee wc date df tail stat uname mv
   make_working_folder
   fetch_manifest "$WORK/manifest"
   offset=$(clock_offset "$WORK/manifest")
+  time_source=$(time_source)
   [[ $PART_SIZE =~ ^[1-9][0-9]{0,10}$ ]] || fail bad-manifest 'The manifest names no size of parts.'
   choose_tool
   check_space
@@ -216,12 +231,13 @@ acquire_memory() {
   ((BYTES > 0)) || fail empty-image "$TOOL_NAME $TOOL_VERSION ended well, but wrote nothing."
   read -r digest _ <"$WORK/digest"
   unload_module
+  digests=$(upload_beside "$WORK/part-digests" part-digests.txt) || digests='{"reason":"They could not be uploaded."}'
   facts=$(collect_kernel_facts) || facts='{"reason":"They could not be collected."}'
   tool="{\"name\":$(json_string "$TOOL_NAME"),\"version\":$(json_string "$TOOL_VERSION"),\"sha256\":\"$TOOL_SHA256\"}"
   printf 'FORENSICS-RESULT {"sha256":"%s","sizeBytes":%d,"parts":%d,"clockOffset":%s,"kernel":%s,"bootTime":%s,' \
     "$digest" "$BYTES" "$PARTS" "$offset" "$(json_string "$(uname -r)")" "$(boot_time)"
-  printf '"tool":%s,"module":"%s","taintBefore":%s,"taintAfter":%s,"kernelFacts":%s}\n' \
-    "$tool" "$MODULE_STATE" "$taint" "$(kernel_taint)" "$facts"
+  printf '"tool":%s,"module":"%s","taintBefore":%s,"taintAfter":%s,"timeSource":%s,"partDigests":%s,"kernelFacts":%s}\n' \
+    "$tool" "$MODULE_STATE" "$taint" "$(kernel_taint)" "$(json_string "$time_source")" "$digests" "$facts"
 }
 
 acquire_memory

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { parse, YAMLParseError } from 'yaml';
+import path from 'node:path';
 import { z } from 'zod';
 import type { ForensicsConfig } from '../activities/config';
-import { SEVERITIES } from '../domain/finding';
-import { DEFAULT_POLICY } from '../domain/policy';
+import { policyOfConfiguration } from '../domain/schemas/policy-source';
+import { type FileProblem, problemText, YamlSource } from '../domain/schemas/yaml-source';
 import { ACCOUNT_ID, REGION } from '../domain/target';
 
 /** The configuration file is missing or wrong; the message names the file, the field and the remedy. */
@@ -15,11 +15,6 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lowercase hexadeci
 const text = z.string().min(1);
 const document = z.strictObject({ name: text, arn: text, version: text, sha256 });
 const seconds = z.number().nonnegative();
-const checkpoint = z.strictObject({
-  consent: z.enum(['required', 'not-required']),
-  reminderSeconds: seconds.positive(),
-  escalateAfterSeconds: seconds.positive(),
-});
 const publishedTool = { name: text, version: text, key: text, sha256 };
 const memoryTool = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('program'), ...publishedTool }),
@@ -30,26 +25,20 @@ const memoryTool = z.discriminatedUnion('kind', [
     kernelRelease: text,
   }),
 ]);
-const policy = z
-  .strictObject({
-    acquisitionTag: text,
-    protectedTag: text,
-    minimumSeverity: z.enum(SEVERITIES),
-    isolation: z.enum(['before-acquisition', 'after-memory', 'after-all', 'never']),
-    checkpoints: z.strictObject({ acquisition: checkpoint, isolation: checkpoint }),
-    deadlines: z.strictObject({ snapshot: seconds, copy: seconds, memory: seconds, examination: seconds }),
-    retentionDays: z.number().int().min(1).max(36_500),
-  })
-  .default(DEFAULT_POLICY);
+/** The policy has a schema of its own, and may have a file of its own. */
+type WrittenConfig = Omit<ForensicsConfig, 'policy'> & { policy?: unknown; policyFile?: string };
 
-const schema: z.ZodType<ForensicsConfig> = z.strictObject({
+const schema: z.ZodType<WrittenConfig> = z.strictObject({
   region: z.string().regex(REGION, 'must be an AWS Region code such as us-east-1'),
   forensicsAccountId: z.string().regex(ACCOUNT_ID, 'must be 12 digits (quote it: a leading zero counts)'),
   memberRoles: z.strictObject({ triage: text, acquire: text, contain: text }),
   externalId: text.exactOptional(),
   sharingKeyAlias: z.string().startsWith('alias/'),
   evidenceKeyArn: z.string().startsWith('arn:'),
+  sealingKeyArn: z.string().startsWith('arn:'),
+  verifier: z.strictObject({ key: text, sha256 }),
   buckets: z.strictObject({ staging: text, evidence: text, tools: text }),
+  purgeRole: text.exactOptional(),
   caseTable: text,
   topicArn: z.string().startsWith('arn:'),
   documents: z.strictObject({ acquireMemoryLinux: document, examineMemory: document, examineDisk: document }),
@@ -66,14 +55,22 @@ const schema: z.ZodType<ForensicsConfig> = z.strictObject({
     .int()
     .min(5 * 1024 ** 2, 'S3 takes parts of 5 MiB and more')
     .default(32 * 1024 ** 2),
+  snapshotLock: z
+    .strictObject({
+      mode: z.enum(['governance', 'compliance']),
+      coolOffHours: z.number().int().min(1).max(72).exactOptional(),
+    })
+    .exactOptional(),
+  objectLockMode: z.enum(['governance', 'compliance']).exactOptional(),
   polling: z
     .strictObject({ minimumSeconds: seconds.positive(), maximumSeconds: seconds.positive() })
     .default({ minimumSeconds: 0.5, maximumSeconds: 15 }),
-  policy,
+  policy: z.unknown().exactOptional(),
+  policyFile: text.exactOptional(),
 });
 
 /**
- * Reads the worker's configuration from the YAML (or JSON) file that FORENSICS_CONFIG names.
+ * Reads the worker's configuration from the YAML (or JSON) file that FORENSICS_CONFIG names, and the policy that it names.
  * @throws ConfigurationError
  */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env): ForensicsConfig {
@@ -92,17 +89,29 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): ForensicsConfi
   return parseConfig(content, file);
 }
 
-/** @throws ConfigurationError naming each wrong field */
+/**
+ * @param file where the content comes from; `policyFile` is looked for from its folder
+ * @throws ConfigurationError naming line and column of each wrong field
+ */
 export function parseConfig(content: string, file: string): ForensicsConfig {
-  let value: unknown;
-  try {
-    value = parse(content);
-  } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error;
-    throw new ConfigurationError(`${file}: ${error.message}`, { cause: error });
-  }
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map((issue) => `${issue.path.join('.') || 'the file'}: ${issue.message}`);
-  throw new ConfigurationError(`${file} is not a valid configuration:\n  ${problems.join('\n  ')}`);
+  const source = new YamlSource(content, file);
+  const parsed = source.parsedBy(schema);
+  const reading = policyOfConfiguration(source, (policyFile) =>
+    policySource(path.resolve(path.dirname(file), policyFile)),
+  );
+  const problems = [...('problems' in parsed ? parsed.problems : []), ...reading.problems];
+  if ('problems' in parsed || !reading.policy) throw new ConfigurationError(problemsText(file, problems));
+  const { policy: _inline, policyFile: _file, ...config } = parsed.data;
+  return { ...config, policy: reading.policy };
 }
+
+function policySource(file: string): YamlSource | string {
+  try {
+    return new YamlSource(readFileSync(file, 'utf8'), file);
+  } catch (error) {
+    return `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+const problemsText = (file: string, problems: FileProblem[]): string =>
+  `${file} is not a valid configuration:\n  ${[...new Set(problems.map(problemText))].join('\n  ')}`;

@@ -1,7 +1,9 @@
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
 
-/** Milliseconds; well under the 30 s heartbeat time-out of every activity. */
-const INTERVAL = 5_000;
+/** Milliseconds between two reports, at most. */
+const LONGEST_INTERVAL = 5_000;
+/** One report may be lost or late, and another one, before the server gives the step to another worker. */
+const REPORTS_PER_TIMEOUT = 4;
 
 /**
  * Heartbeats every activity for as long as it runs, so that the death of a worker is noticed within the heartbeat
@@ -9,6 +11,8 @@ const INTERVAL = 5_000;
  * an activity reports itself is repeated, never overwritten.
  */
 export const heartbeatInterceptor: ActivityInterceptorsFactory = (context) => {
+  const { heartbeatTimeoutMs } = context.info;
+  const interval = Math.min(LONGEST_INTERVAL, (heartbeatTimeoutMs ?? Infinity) / REPORTS_PER_TIMEOUT);
   let details: unknown = context.info.heartbeatDetails;
   const report = context.heartbeat.bind(context);
   Object.assign(context, {
@@ -20,7 +24,7 @@ export const heartbeatInterceptor: ActivityInterceptorsFactory = (context) => {
   return {
     inbound: {
       async execute(input, next) {
-        const timer = setInterval(() => report(details), INTERVAL);
+        const timer = setInterval(() => report(details), interval);
         try {
           return await next(input);
         } finally {

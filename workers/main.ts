@@ -15,7 +15,7 @@ async function main(): Promise<void> {
     await checkSearchAttributes(connection, namespace);
     const worker = await createWorker({ connection, namespace, config });
     console.log(
-      `worker ready: Region ${config.region}, forensics account ${config.forensicsAccountId}, queue ${worker.options.taskQueue}`,
+      `worker ready: Region ${config.region}, forensics account ${config.forensicsAccountId}, queue ${worker.taskQueue}`,
     );
     await worker.run();
   } finally {

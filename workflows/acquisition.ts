@@ -3,7 +3,7 @@ import type { CreatedSnapshot } from '../activities/types';
 import { beingAcquired, memoryAttemptFailed } from '../domain/case-story';
 import type { Exhibit, MemoryAttempt, MissingEvidence } from '../domain/evidence';
 import type { InstanceFacts, VolumeFacts } from '../domain/instance-facts';
-import type { PolicyDecision } from '../domain/policy';
+import { type PolicyDecision, volumesToAcquire } from '../domain/policy';
 import { mutation } from './activity-options';
 import type { Finished } from './clean-up';
 import { diskWorkflowId, memoryWorkflowId } from './contract/workflow-ids';
@@ -89,14 +89,15 @@ function acquireMemory(
 
 /** All volumes are snapshotted at one instant (crash-consistent over all of them); then each goes its own way. */
 function acquireDisks(record: RunningCase, facts: InstanceFacts, decision: PolicyDecision): ArrivingExhibit[] {
-  const { target, volumes } = facts;
+  const { target } = facts;
+  const volumes = volumesToAcquire(decision, facts);
   if (volumes.length === 0) {
-    record.isMissing({
-      id: 'disks',
-      kind: 'disk',
-      source: target.instanceId,
-      reason: `no EBS volume is attached to ${target.instanceId}`,
-    });
+    const { instanceId } = target;
+    const reason =
+      facts.volumes.length === 0
+        ? `no EBS volume is attached to ${instanceId}`
+        : `none of the EBS volumes of ${instanceId} is one that the policy asks for`;
+    record.isMissing({ id: 'disks', kind: 'disk', source: instanceId, reason });
     return [];
   }
   const volumeIds = volumes.map((volume) => volume.volumeId);

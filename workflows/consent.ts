@@ -1,6 +1,7 @@
 import { condition, workflowInfo } from '@temporalio/workflow';
-import { consentEscalated, consentReminder, consentRequested } from '../domain/case-story';
-import type { CheckpointName, RecordedDecision } from '../domain/checkpoint';
+import { expiryOf } from '../domain/approval';
+import { consentEscalated, consentExpired, consentReminder, consentRequested } from '../domain/case-story';
+import type { CheckpointName, CheckpointState, RecordedDecision } from '../domain/checkpoint';
 import { planHash } from '../domain/containment';
 import type { CheckpointPolicy } from '../domain/policy';
 import type { RunningCase } from './running-case';
@@ -13,7 +14,8 @@ export type Consent = { given: true } | { given: false; decision: RecordedDecisi
 
 /**
  * Asks people for their consent to a plan and waits as long as it takes, reminding and once escalating. There is no
- * default answer: nothing goes ahead because nobody said no.
+ * default answer: nothing goes ahead because nobody said no. What expires is escalated and asked anew, and the approvals
+ * until then count no more. Asked again with another plan, the consent to the one before is void.
  */
 export async function consent(
   record: RunningCase,
@@ -22,40 +24,46 @@ export async function consent(
   policy: CheckpointPolicy,
 ): Promise<Consent> {
   if (policy.consent === 'not-required') {
-    record.checkpoint(checkpoint, { state: 'not-needed', because: 'the policy asks for no consent' });
+    record.needsNoConsent(checkpoint, 'the policy asks for no consent');
     return { given: true };
   }
   const { instanceId } = record.request.target;
-  const hash = planHash(plan);
-  const openedAt = Date.now();
-  const secondsWaited = (): number => (Date.now() - openedAt) / 1000;
-  const decision = (): RecordedDecision | undefined => {
-    const state = record.checkpoints[checkpoint];
-    return state.state === 'decided' ? state.decision : undefined;
-  };
-  const asked = { checkpoint, instanceId, planHash: hash };
-
-  const open = { state: 'open', planHash: hash, openedAt: new Date(openedAt).toISOString() } as const;
-  record.checkpoint(checkpoint, { ...open, escalated: false });
+  const asked = { checkpoint, instanceId, planHash: planHash(plan) };
+  record.asksFor(checkpoint, asked.planHash, policy);
   record.tell(consentRequested(asked, workflowInfo().workflowId, plan));
 
+  const state = (): CheckpointState => record.checkpoints[checkpoint];
+  const isDecided = (): boolean => state().state === 'decided';
+  const openedAt = Date.now();
+  const secondsWaited = (): number => (Date.now() - openedAt) / 1000;
   let escalated = false;
   let nextReminder = reminderInterval(policy);
-  while (!decision()) {
-    const due = Math.min(nextReminder, escalated ? Infinity : policy.escalateAfterSeconds);
-    await decisionOrTime(() => decision() !== undefined, due - secondsWaited(), `remind of ${checkpoint}`);
-    if (decision()) break;
-    if (!escalated && due === policy.escalateAfterSeconds) {
+  while (!isDecided()) {
+    const expiry = (expiresAt(state()) - openedAt) / 1000;
+    const due = Math.min(nextReminder, expiry, escalated ? Infinity : policy.escalateAfterSeconds);
+    await decisionOrTime(isDecided, due - secondsWaited(), `remind of ${checkpoint}`);
+    if (isDecided()) break;
+    if (due === expiry && record.expires(checkpoint)) {
       escalated = true;
-      record.checkpoint(checkpoint, { ...open, escalated });
+      record.tell(consentExpired(asked, secondsWaited()));
+    } else if (!escalated && due === policy.escalateAfterSeconds) {
+      escalated = true;
+      record.isOverdue(checkpoint);
       record.tell(consentEscalated(asked, secondsWaited()));
     } else {
       record.tell(consentReminder(asked, secondsWaited()));
     }
     while (nextReminder <= due) nextReminder += reminderInterval(policy);
   }
-  const taken = decision();
-  return taken?.verdict === 'reject' ? { given: false, decision: taken } : { given: true };
+  const end = state();
+  if (end.state !== 'decided' || end.decision.verdict === 'approve') return { given: true };
+  return { given: false, decision: end.decision };
+}
+
+/** Milliseconds since 1970; infinite for what never expires. */
+function expiresAt(state: CheckpointState): number {
+  const expiry = state.state === 'open' ? expiryOf(state.approval) : undefined;
+  return expiry === undefined ? Infinity : Date.parse(expiry);
 }
 
 /** Seconds from one reminder to the next; none are sent when the policy gives no interval. */

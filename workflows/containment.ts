@@ -25,7 +25,7 @@ export async function containInItsTime(
   const { instanceId } = facts.target;
   if (decision.isolation === 'never') {
     const because = 'the policy or the request asks for no isolation';
-    record.checkpoint('isolation', { state: 'not-needed', because });
+    record.needsNoConsent('isolation', because);
     record.endPhase('containment', { outcome: 'skipped', reason: because });
     return;
   }

@@ -71,6 +71,7 @@ export async function diskAcquisition(input: DiskAcquisitionInput): Promise<Fini
       // The first snapshot and not its re-encrypted copy: the proof spans the whole way.
       sourceSnapshotId: snapshot.snapshotId,
       forensicSnapshotId: forensic,
+      retentionDays,
     });
     // Verified evidence is kept even when a lock fails; what is left to do is told. A cancellation does not stop it.
     const unlocked = await Promise.all([lock('source', snapshot.snapshotId), lock('forensics', forensic)]);

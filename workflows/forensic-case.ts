@@ -1,13 +1,19 @@
-import { ApplicationFailure, CancellationScope, executeChild, isCancellation } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  CancellationScope,
+  executeChild,
+  isCancellation,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { ProtectionStep } from '../activities/types';
 import { outcomeOf } from '../domain/case-phases';
 import type { CaseRequest } from '../domain/case-request';
 import { caseRequestProblems } from '../domain/case-request-problems';
-import { beingExamined, caseCancelled, triageStory } from '../domain/case-story';
+import { beingExamined, caseCancelled, sealingFailed, triageStory } from '../domain/case-story';
 import type { Exhibit } from '../domain/evidence';
 import type { InstanceFacts } from '../domain/instance-facts';
 import type { CaseOutcome } from '../domain/outcome';
-import type { PolicyDecision } from '../domain/policy';
+import { type PolicyDecision, volumesToAcquire } from '../domain/policy';
 import { acquireEvidence, acquireMemoryAgain, CHILD_ENDS_WITH_CASE, type ArrivingExhibit } from './acquisition';
 import { mutation, quick } from './activity-options';
 import { handleMessages } from './case-messages';
@@ -16,6 +22,7 @@ import { consent } from './consent';
 import { containInItsTime } from './containment';
 import type { FailureType } from './contract/failures';
 import { examinationWorkflowId } from './contract/workflow-ids';
+import { reviewOfEmergencies } from './emergency-review';
 import { examination } from './examination';
 import { failureOf, reasonOf } from './failure-reason';
 import { RunningCase } from './running-case';
@@ -43,12 +50,14 @@ export async function forensicCase(request: CaseRequest): Promise<CaseOutcome> {
     const { facts, decision } = await triage(record);
     retentionDays = decision.retentionDays;
     await investigate(record, facts, decision);
+    await reviewOfEmergencies(record);
   } catch (error) {
     stopped(record, error);
   }
   // What is left to do is only writing down: a cancellation that comes now has nothing more to stop.
   return CancellationScope.nonCancellable(async () => {
     await report(record, retentionDays);
+    await seal(record, retentionDays);
     return record.closed();
   });
 }
@@ -61,11 +70,10 @@ async function investigate(record: RunningCase, facts: InstanceFacts, decision: 
   }
   await protect(record, facts);
 
-  const volumeIds = facts.volumes.map((volume) => volume.volumeId);
   const wanted = {
     target: facts.target,
     memory: decision.acquireMemory,
-    volumes: decision.acquireDisks ? volumeIds : [],
+    volumes: volumesToAcquire(decision, facts).map((volume) => volume.volumeId),
   };
   const answer = await consent(record, 'acquisition', wanted, decision.acquisitionConsent);
   if (!answer.given) {
@@ -94,7 +102,7 @@ async function triage(record: RunningCase): Promise<{ facts: InstanceFacts; deci
     request,
   });
   const { facts, decision } = result;
-  record.triaged(facts, decision.acquireMemory || decision.acquireDisks);
+  record.triaged(facts, decision);
   record.endPhase('triage', { outcome: 'succeeded' }, triageStory(facts, decision.reasons));
   return result;
 }
@@ -217,5 +225,30 @@ async function report(record: RunningCase, retentionDays: number): Promise<void>
     const reason = `the report could not be written: ${reasonOf(error)}`;
     record.fellShort(reason);
     record.endPhase('report', { outcome: 'failed', reason });
+  }
+}
+
+/** Seals and signs what the case came to: from here on whatever is altered shows. */
+async function seal(record: RunningCase, retentionDays: number): Promise<void> {
+  await record.allTold();
+  const { request, caseId, childWorkflowIds } = record;
+  const { workflowId, runId } = workflowInfo();
+  try {
+    const sealed = await mutation('Seal the case').sealCase({
+      caseId,
+      workflowId,
+      runId,
+      childWorkflowIds,
+      request,
+      facts: record.facts ?? null,
+      plan: record.containmentPlan ?? null,
+      outcome: record.outcome(),
+      retentionDays,
+    });
+    record.sealed(sealed);
+  } catch (error) {
+    const reason = `the case is not sealed: ${reasonOf(error)}`;
+    record.fellShort(reason);
+    record.tell(sealingFailed(reason));
   }
 }

@@ -8,21 +8,31 @@ import {
 } from '@temporalio/workflow';
 import { renderCaseDetails, type CaseChild } from '../domain/case-details';
 import type { CaseEventDraft, PhaseName } from '../domain/case-event';
+import type { SealedCase } from '../domain/custody/bundle';
 import { CaseLedger } from '../domain/case-ledger';
 import { findingIdsForMemo, REFUSALS_KEPT } from '../domain/case-limits';
 import type { PhaseEnd } from '../domain/case-phases';
 import type { CaseRequest } from '../domain/case-request';
 import * as story from '../domain/case-story';
-import type { CheckpointName, Checkpoints, CheckpointState, Decision, RecordedDecision } from '../domain/checkpoint';
+import {
+  applyToCheckpoint,
+  reviewsDue,
+  type CheckpointName,
+  type Checkpoints,
+  type Decider,
+  type Decision,
+  type RecordedDecision,
+} from '../domain/checkpoint';
 import type { ContainmentPlan, ContainmentResult } from '../domain/containment';
 import type { Exhibit, MissingEvidence } from '../domain/evidence';
 import type { ExaminationResult } from '../domain/examination';
 import type { Finding } from '../domain/finding';
 import type { InstanceFacts } from '../domain/instance-facts';
 import type { CaseOutcome } from '../domain/outcome';
+import type { CheckpointPolicy, PolicyDecision } from '../domain/policy';
 import { CaseEvents } from './case-events';
 import { CaseSearchAttributes } from './case-search-attributes';
-import type { DecisionReceipt, CaseView } from './contract/messages';
+import type { CaseView, DecisionReceipt, Review } from './contract/messages';
 import { caseIdOf } from './contract/workflow-ids';
 
 const now = (): string => new Date(Date.now()).toISOString();
@@ -33,7 +43,7 @@ const now = (): string => new Date(Date.now()).toISOString();
  */
 export class RunningCase {
   private readonly ledger: CaseLedger;
-  private readonly events: CaseEvents;
+  private readonly events = new CaseEvents();
   private readonly attributes = new CaseSearchAttributes();
   private readonly children: CaseChild[] = [];
   private refusals = 0;
@@ -42,7 +52,6 @@ export class RunningCase {
     const { workflowId, runId, startTime } = workflowInfo();
     const caseId = caseIdOf(request.target, startTime);
     this.ledger = new CaseLedger(request, { caseId, workflowId, runId, openedAt: now() });
-    this.events = new CaseEvents(caseId);
   }
 
   get caseId(): string {
@@ -65,9 +74,15 @@ export class RunningCase {
     this.tell(story.caseOpened(this.caseId, this.request));
   }
 
-  triaged(facts: InstanceFacts, evidenceAsked: boolean): void {
+  triaged(facts: InstanceFacts, decision: PolicyDecision): void {
     this.ledger.facts = facts;
-    this.ledger.evidenceAsked = evidenceAsked;
+    this.ledger.evidenceAsked = decision.acquireMemory || decision.acquireDisks;
+    this.ledger.roles = decision.roles;
+  }
+
+  /** Roles that checkpoints name → patterns of the principals that have them. */
+  get roles(): Record<string, string[]> {
+    return this.ledger.roles;
   }
 
   // ---- phases ------------------------------------------------------------------------------------------------------
@@ -125,17 +140,54 @@ export class RunningCase {
     this.show();
   }
 
-  checkpoint(name: CheckpointName, state: CheckpointState): void {
-    this.ledger.checkpoint(name, state);
+  needsNoConsent(name: CheckpointName, because: string): void {
+    this.ledger.checkpoint(name, { state: 'not-needed', because });
     this.show();
   }
 
-  decisionTaken(decision: Decision, door: RecordedDecision['door']): DecisionReceipt {
-    const decidedAt = now();
-    const planHash = this.ledger.decided(decision, { decidedAt, door });
-    this.tell(story.decisionTaken(decision, door, planHash));
-    const { checkpoint, verdict } = decision;
-    return { caseId: this.caseId, checkpoint, verdict, planHash, decidedAt };
+  asksFor(name: CheckpointName, hash: string, policy: CheckpointPolicy): void {
+    this.ledger.asksFor(name, hash, policy, now());
+    this.show();
+  }
+
+  isOverdue(name: CheckpointName): void {
+    this.ledger.isOverdue(name);
+    this.show();
+  }
+
+  /** Whether the time for the answer was over; then approvals until now count no more, and it is asked anew. */
+  expires(name: CheckpointName): boolean {
+    const expired = this.ledger.expires(name, now());
+    this.show();
+    return expired;
+  }
+
+  /** Takes a decision that may be taken. */
+  decisionTaken(decision: Decision, by: Decider, door: RecordedDecision['door']): DecisionReceipt {
+    const recorded = this.ledger.decided(decision, by, { decidedAt: now(), door });
+    if (!recorded) throw new TypeError('a decision that may not be taken was let through');
+    const state = this.checkpoints[decision.checkpoint];
+    const approvalsMissing = state.state === 'open' ? state.approvalsMissing : 0;
+    this.tell(story.decisionTaken(recorded, approvalsMissing));
+    if (recorded.breakGlass) this.tell(story.reviewDue(decision.checkpoint));
+    const { checkpoint, verdict, planHash, decidedAt, approver, knownBy } = recorded;
+    return { caseId: this.caseId, checkpoint, verdict, planHash, decidedAt, approver, knownBy, approvalsMissing };
+  }
+
+  /** Where somebody went ahead alone and nobody has looked at it yet. */
+  get reviewsDue(): CheckpointName[] {
+    return reviewsDue(this.checkpoints);
+  }
+
+  /** Takes a review, or tells in one sentence why not. */
+  reviewed({ checkpoint, reviewer, verdict, note }: Review): string | undefined {
+    const by = { name: reviewer, knownBy: 'claimed' as const, roles: [] };
+    const event = { kind: 'reviewed' as const, by, at: now(), verdict, note };
+    const { checkpoints, refusal } = applyToCheckpoint(this.checkpoints, checkpoint, event);
+    if (refusal !== undefined) return refusal;
+    this.ledger.checkpoints = checkpoints;
+    this.tell(story.reviewed(checkpoint, { reviewer, verdict, note }));
+    return undefined;
   }
 
   contained(result: ContainmentResult): void {
@@ -180,6 +232,21 @@ export class RunningCase {
   reported(report: NonNullable<CaseOutcome['report']>): void {
     this.ledger.report = report;
     this.ledger.endPhase('report', { outcome: 'succeeded', at: now() });
+  }
+
+  /** Resolves when the custody log has all that happened until now. */
+  async allTold(): Promise<void> {
+    await this.events.allWritten();
+  }
+
+  /** What the seal has to cover beside the case's own history. */
+  get childWorkflowIds(): string[] {
+    return [...new Set(this.children.map(({ workflowId }) => workflowId))];
+  }
+
+  sealed(seal: SealedCase): void {
+    this.ledger.seal = seal;
+    this.tell(story.caseSealed(seal));
   }
 
   /** The last entry of the case. Returns when every event is written. */

@@ -11,6 +11,7 @@ import { STSClient } from '@aws-sdk/client-sts';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { ForensicsConfig, MemberRoles } from '../config';
+import { noteCalls } from './call-notes';
 import { assumedRoleCredentials, type CredentialsProvider, sessionName } from './credentials';
 
 /** Which of a member account's roles is meant: each may do what its purpose needs and no more. */
@@ -41,6 +42,8 @@ export class AccountClients {
     readonly accountId: string,
     readonly region: string,
     private readonly shared: Shared,
+    /** ARN of the role that acts, as CloudTrail names it. */
+    private readonly principal: string,
     private readonly credentials?: CredentialsProvider,
   ) {}
 
@@ -78,6 +81,14 @@ export class AccountClients {
     return this.once('s3', () => new S3Client({ ...this.settings(TRIES), forcePathStyle: this.shared.forcePathStyle }));
   }
 
+  /** For writes into the evidence bucket: one that is repeated after its answer was lost makes a second, locked version. */
+  get s3WithoutRetries(): S3Client {
+    return this.once(
+      's3-without-retries',
+      () => new S3Client({ ...this.settings(1), forcePathStyle: this.shared.forcePathStyle }),
+    );
+  }
+
   get dynamo(): DynamoDBDocumentClient {
     return this.once('dynamo', () =>
       DynamoDBDocumentClient.from(new DynamoDBClient(this.settings(TRIES)), {
@@ -105,10 +116,14 @@ export class AccountClients {
     };
   }
 
-  private once<Client>(name: string, make: () => Client): Client {
+  private once<Client extends { middlewareStack: Parameters<typeof noteCalls>[0] }>(
+    name: string,
+    make: () => Client,
+  ): Client {
     const known = this.made.get(name) as Client | undefined;
     if (known !== undefined) return known;
     const client = make();
+    noteCalls(client.middlewareStack, this.accountId, this.principal);
     this.made.set(name, client);
     return client;
   }
@@ -140,7 +155,12 @@ export class AwsClients {
       }),
       forcePathStyle: env.AWS_S3_FORCE_PATH_STYLE === 'true',
     };
-    this.own = new AccountClients(config.forensicsAccountId, config.region, this.shared);
+    this.own = new AccountClients(
+      config.forensicsAccountId,
+      config.region,
+      this.shared,
+      `the worker's own role in account ${config.forensicsAccountId}`,
+    );
   }
 
   /** The forensics account, with the worker's own credentials, in the worker's Region. */
@@ -172,12 +192,14 @@ export class AwsClients {
 
   private makeMember(accountId: string, region: string, purpose: MemberPurpose, caseId?: string): AccountClients {
     const { memberRoles, externalId } = this.config;
+    const session = sessionName(caseId ?? `ec2-forensics-${purpose}`);
     const credentials = assumedRoleCredentials(() => this.own.sts, {
       roleArn: `arn:${partitionOf(region)}:iam::${accountId}:role/${memberRoles[purpose]}`,
-      sessionName: sessionName(caseId ?? `ec2-forensics-${purpose}`),
+      sessionName: session,
       ...(externalId !== undefined && { externalId }),
     });
-    return new AccountClients(accountId, region, this.shared, credentials);
+    const principal = `arn:${partitionOf(region)}:sts::${accountId}:assumed-role/${memberRoles[purpose]}/${session}`;
+    return new AccountClients(accountId, region, this.shared, principal, credentials);
   }
 }
 

@@ -19,6 +19,8 @@ export interface AssumedRole {
   /** Shown in the member account's CloudTrail as the actor; 2 to 64 characters of `[\w+=,.@-]`. */
   sessionName: string;
   externalId?: string;
+  /** JSON of a policy that narrows what the session may do; 2,048 characters at most. */
+  policy?: string;
 }
 
 /** What STS accepts as a session name: 2 to 64 characters of `[\w+=,.@-]` (STS API reference, AssumeRole). */
@@ -44,6 +46,7 @@ export function assumedRoleCredentials(sts: () => STSClient, role: AssumedRole):
         RoleSessionName: role.sessionName,
         DurationSeconds: SESSION_SECONDS,
         ...(role.externalId !== undefined && { ExternalId: role.externalId }),
+        ...(role.policy !== undefined && { Policy: role.policy }),
       }),
     );
     if (!given?.AccessKeyId || !given.SecretAccessKey || !given.SessionToken || !given.Expiration) {

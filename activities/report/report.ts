@@ -1,5 +1,6 @@
 import type { AwsClients } from '../aws/clients';
 import type { ForensicsConfig } from '../config';
+import { noteAct } from '../custody-acts';
 import { createEvidenceStore } from '../evidence-store';
 import type { RecordActivities } from '../types';
 import { renderReport } from './render-report';
@@ -20,12 +21,19 @@ export function createReportActivities(dependencies: {
         contentType: 'application/json',
         retentionDays,
       });
-      return store.putEvidence({
+      const report = await store.putEvidence({
         key: `${folder}/report.html`,
         body: Buffer.from(renderReport({ request, facts, plan, outcome })),
         contentType: 'text/html; charset=utf-8',
         retentionDays,
       });
+      const { bucket, key, versionId, sha256, sizeBytes } = report;
+      noteAct({
+        message: `The report of the case was written and is kept write-once as s3://${bucket}/${key} (version ${versionId}), with the outcome beside it`,
+        sha256,
+        data: { location: { bucket, key, versionId }, sizeBytes },
+      });
+      return report;
     },
   };
 }

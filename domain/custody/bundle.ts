@@ -1,5 +1,5 @@
 import { bytesToHex } from '@noble/hashes/utils';
-import type { Exhibit, MissingEvidence } from '../evidence';
+import type { Exhibit, MissingEvidence, S3Location } from '../evidence';
 import { canonicalBytes, type ChainHead } from './chain';
 import { merkleRoot } from './merkle-tree';
 
@@ -13,7 +13,17 @@ export const BUNDLE_FILES = {
   list: 'files.jsonl',
   custodyLog: 'custody.jsonl',
   manifest: 'manifest.json',
+  /** What the case came to, with the request, the facts and the plan that it started from. */
+  outcome: 'outcome.json',
+  report: 'report.html',
+  /** Checks the folder that it lies in, with nothing but Node.js. */
+  verifier: 'verify.cjs',
 } as const;
+
+/** Evidence may be taken along or left out when a bundle is handed over, kind by kind: these are folders below `evidence/`. */
+export const EVIDENCE_KINDS = ['memory', 'blocks', 'companions', 'timelines', 'tool-outputs'] as const;
+export type EvidenceKind = (typeof EVIDENCE_KINDS)[number];
+export const evidenceFolder = (kind: EvidenceKind): string => `evidence/${kind}/`;
 
 /** A file of the bundle as it was when the case was sealed. */
 export interface SealedFile {
@@ -26,6 +36,8 @@ export interface SealedFile {
   mayBeAbsent?: true;
   /** Of a file with one record a line: SHA-256 of each line without its end, so that an altered record is named. */
   lines?: string[];
+  /** Where it lay when the case was sealed; the version is write-once. Of no meaning for the check. */
+  object?: Required<S3Location>;
 }
 
 /** What is signed: the canonical JSON (RFC 8785) of this. */
@@ -38,11 +50,37 @@ export interface Seal {
   files: { count: number; merkleRoot: string };
 }
 
-/** How a file came to be from an exhibit or from another derived file. */
+/** A case's bundle as it was sealed. */
+export interface SealedCase {
+  seal: Seal;
+  /** Where it lies: the evidence bucket, and the keys' beginning. */
+  bundle: { bucket: string; prefix: string };
+  /** Of the signature in DER, hexadecimal. */
+  signatureSha256: string;
+  /** Of the public key in DER, hexadecimal: what a verifier shows as the key's fingerprint. */
+  publicKeySha256: string;
+  sealObject: Required<S3Location>;
+}
+
+/**
+ * How something came to be from an exhibit or from something derived before. A file is named by its path in the bundle, a volume or a
+ * snapshot by its ARN.
+ */
 export interface DerivedFile {
   path: string;
   from: string[];
   tool: { name: string; version: string; arguments?: string[] };
+}
+
+/** A workflow's history in the bundle: one event a line, as it was when the case was sealed. */
+export interface HistoryFile {
+  path: string;
+  workflowId: string;
+  /** Of the case only; a child workflow has one run. */
+  runId?: string;
+  events: number;
+  /** Why there are none. */
+  missing?: string;
 }
 
 export interface Manifest {
@@ -51,7 +89,12 @@ export interface Manifest {
   missing: MissingEvidence[];
   derived: DerivedFile[];
   decisions: { checkpoint: string; verdict: string; approver: string; planHash: string; decidedAt: string }[];
+  histories?: HistoryFile[];
 }
+
+/** One record a line. */
+export const linesOf = (records: readonly unknown[]): string =>
+  records.map((record) => `${JSON.stringify(record)}\n`).join('');
 
 /** Root over the files in the order of the list; a leaf is the canonical JSON of its line. */
 export const rootOfFiles = (files: readonly SealedFile[]): string =>

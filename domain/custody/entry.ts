@@ -2,7 +2,12 @@ import type { CaseEvent } from '../case-event';
 import type { CustodyFacts } from './facts';
 
 /** An event before it has a place in the log; the chain gives it its number. */
-export type CustodyDraft = Omit<CaseEvent, 'sequence'> & CustodyFacts;
+export interface CustodyDraft extends Omit<CaseEvent, 'sequence'>, CustodyFacts {
+  /** Unique in its case and the same in every attempt to write it: nothing is written twice. */
+  entryId: string;
+  /** Of an act: name of the step (the Temporal activity type) that did it. */
+  step?: string;
+}
 
 /**
  * An event of the case in its place in the custody log. The log is the case's events, and nothing beside them: what is told

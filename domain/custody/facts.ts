@@ -8,6 +8,16 @@ export interface CustodyActor {
   knownBy: 'proven' | 'service' | 'claimed';
 }
 
+/** One call that changed something at AWS, by which CloudTrail has the same act. */
+export interface AwsCall {
+  /** e.g. `ec2:CreateSnapshots` */
+  call: string;
+  requestId: string;
+  accountId: string;
+  /** AWS's error code, of a call that was refused or failed. */
+  error?: string;
+}
+
 /** What counsel asks of an act on the suspect or on evidence, beside what happened and when. All of it is plain JSON. */
 export interface CustodyFacts {
   actor: CustodyActor;
@@ -16,8 +26,10 @@ export interface CustodyFacts {
   tool?: { name: string; version: string; sha256?: string; arguments?: string[] };
   /** SSM document that was run: its name, version and SHA-256. */
   document?: { name: string; version: string; sha256: string };
-  /** Request ids of AWS, by which CloudTrail has the same act. */
-  awsRequestIds?: string[];
+  /** The calls by which it was done. A call whose answer was lost with a worker is in CloudTrail only. */
+  awsCalls?: AwsCall[];
+  /** Calls beyond those that an entry has room for. */
+  awsCallsNotListed?: number;
   /** SHA-256, hexadecimal, of what came out. */
   sha256?: string;
   /** Decision under which it was done: the checkpoint and the hash of the plan that was approved. */

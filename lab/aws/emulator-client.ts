@@ -48,6 +48,23 @@ export interface RecordedCall {
   parameters?: Record<string, unknown>;
 }
 
+/** A call that waits. `before`: nothing of it was carried out yet; `after`: it was, and its answer is withheld. */
+export interface HeldCall {
+  number: number;
+  stage: 'before' | 'after';
+  service: string;
+  action: string;
+  account: string;
+  /** Whole, apart from bodies of S3 objects. */
+  parameters: Record<string, unknown>;
+}
+
+/**
+ * What becomes of a held call. `drop`: at stage `before` it is not carried out; at stage `after` its answer is lost, so the
+ * caller must be gone. `carry-out`: it goes on to stage `after`. `go`: it is carried out and answered.
+ */
+export type HeldCallVerdict = 'drop' | 'carry-out' | 'go';
+
 /** How an instance runs: by its tag `lab:kind`, else its image's; `paper` exists in the API only. */
 export type InstanceKind = 'sandbox' | 'guest' | 'fixture' | 'paper';
 
@@ -107,6 +124,25 @@ export class EmulatorClient {
    */
   async hold(...kinds: ('snapshots' | 'copies' | 'instances' | 'volumes')[]): Promise<void> {
     await this.request('PUT', 'holds', kinds);
+  }
+
+  /** From now on every change by a caller with this in its user agent waits for {@link decideHeldCalls}. */
+  async holdChangesOf(userAgent: string): Promise<void> {
+    await this.request('PUT', 'held', { userAgent });
+  }
+
+  /** Nothing is held any more; what waits goes on. */
+  async releaseChanges(): Promise<void> {
+    await this.request('DELETE', 'held');
+  }
+
+  heldCalls(): Promise<HeldCall[]> {
+    return this.request<HeldCall[]>('GET', 'held');
+  }
+
+  /** Verdicts by the numbers of held calls. Answers the calls that still wait. */
+  decideHeldCalls(verdicts: Record<number, HeldCallVerdict>): Promise<HeldCall[]> {
+    return this.request<HeldCall[]>('POST', 'held', verdicts);
   }
 
   /** Every call since the start or the last {@link clearCalls}, oldest first. */

@@ -12,6 +12,7 @@ Environment:
 
 Beside AWS's API (all answers are JSON):
   GET|POST|PUT|DELETE /moto-api/lab/faults     what goes wrong next (POST adds, PUT replaces, DELETE clears)
+  GET|PUT|POST|DELETE /moto-api/lab/held       which calls wait before and after they are carried out (held_calls.py)
   GET|PUT             /moto-api/lab/holds      what stays on its way: snapshots, copies, instances, volumes
   GET|DELETE          /moto-api/lab/calls      every call seen: the lab's CloudTrail
   GET|POST            /moto-api/lab/iam        whether requests are judged, and which by their action alone; ends a session

@@ -1,5 +1,5 @@
 /*
- * First step of `npm run demo`, `npm test` and `npm run bench`, before any package is installed: plain Node only.
+ * First step of `npm run demo`, `npm test`, `npm run test:faults` and `npm run bench`, before any package is installed: plain Node only.
  * Checks Node's version, installs the packages that package-lock.json names if they are not there yet, then runs
  * lab/scripts/<name>.ts with the remaining arguments. Exit code and signals are passed on.
  */
@@ -11,7 +11,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 
-const SCRIPTS = ['demo', 'test', 'bench'];
+const SCRIPTS = ['demo', 'test', 'faults', 'bench'];
 const root = path.resolve(__dirname, '../..');
 const packages = path.join(root, 'node_modules');
 const stampFile = path.join(packages, '.installed-from');

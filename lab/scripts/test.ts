@@ -36,7 +36,7 @@ async function runJest(args: string[], environment: NodeJS.ProcessEnv, resultFil
 /** Sets up what the tests need, runs them (arguments go to Jest), and ends with the line "N passed, N failed". */
 async function main(args: string[]): Promise<number> {
   const { cacheFolder } = labConfig();
-  const tools = await ensureAll(['temporal', 'aws', 'forensic-tools', 'time-skipping'], {
+  const tools = await ensureAll(['temporal', 'aws', 'forensic-tools', 'time-skipping', 'standards'], {
     cacheFolder,
     progress: streamProgress(),
   });

@@ -16,6 +16,7 @@ import type { ForensicsConfig } from '../../activities/config';
 import { caseTableDefinition } from '../../activities/case-records';
 import { DEFAULT_POLICY, type Policy } from '../../domain/policy';
 import { unlessThere } from '../../infra/ensure';
+import { setUpPurgeRole } from '../../infra/purge-role';
 import { setUpForensicsAccount } from '../../infra/set-up-forensics-account';
 import { MEMBER_ROLES, setUpMemberAccount } from '../../infra/set-up-member-account';
 import { workerPolicy, type WorkerScope } from '../../infra/worker-policy';
@@ -84,6 +85,11 @@ export async function deploy(settings: DeploymentSettings): Promise<LabDeploymen
     memberAccountIds: [LAB_ACCOUNTS.member],
     caseTable: caseTableDefinition('forensic-cases'),
   });
+  const purgeRole = await setUpPurgeRole(forensics.iam, {
+    region: LAB_REGION,
+    evidenceBucket: parts.buckets.evidence,
+    workerPrincipalArn: worker.arn,
+  });
   const network = await ensureNetwork(forensics.ec2, 'forensics', 'forensics');
   const image = await forensics.ec2.send(
     new RegisterImageCommand({
@@ -104,6 +110,7 @@ export async function deploy(settings: DeploymentSettings): Promise<LabDeploymen
     externalId: EXTERNAL_ID,
     sharingKeyAlias: SHARING_KEY_ALIAS,
     ...parts,
+    purgeRole,
     memoryTools: await Promise.all(
       settings.memoryTools.map((tool) => uploadTool(forensics, parts.buckets.tools, tool)),
     ),

@@ -8,7 +8,7 @@ import { outputOf, runTool } from './run-tool';
 import { MissingToolError, type SetupOptions } from './setup-options';
 import { type SetupStep, silentProgress } from './setup-progress';
 
-export type PythonEnvironmentName = 'aws' | 'forensics';
+export type PythonEnvironmentName = 'aws' | 'forensics' | 'standards';
 
 export interface PythonEnvironment {
   /** The environment's interpreter. */
@@ -40,6 +40,12 @@ const RECIPES: Record<PythonEnvironmentName, EnvironmentRecipe> = {
     check:
       'import plaso, dfvfs, volatility3, pytsk3, pyfsext, pyfsxfs, pyfsntfs, pyvslvm, pyluksde, pyqcow, pyewf, ' +
       'yara_x, yara, capstone, Crypto',
+  },
+  standards: {
+    title: 'Python environment of the check for CASE documents',
+    requirements: path.join(PROJECT_ROOT, 'lab/setup/standards-requirements.txt'),
+    expectedMegabytes: 35,
+    check: 'import case_utils.case_validate',
   },
 };
 

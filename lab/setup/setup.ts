@@ -6,7 +6,7 @@ import type { SetupOptions } from './setup-options';
 import { ensureTemporalCli } from './temporal-cli';
 import { findTimeSkippingServer } from './time-skipping-server';
 
-export type SetupPart = 'aws' | 'temporal' | 'forensic-tools' | 'time-skipping';
+export type SetupPart = 'aws' | 'temporal' | 'forensic-tools' | 'time-skipping' | 'standards';
 
 export interface SetupResult {
   /** The AWS emulator's Python. */
@@ -29,6 +29,7 @@ export async function ensureAll(parts: readonly SetupPart[], options: SetupOptio
   if (parts.includes('temporal')) result.temporalCli = await ensureTemporalCli(absolute);
   if (parts.includes('aws')) result.aws = await ensurePython('aws', absolute);
   if (parts.includes('forensic-tools')) result.forensicTools = await ensureForensicTools(absolute);
+  if (parts.includes('standards')) await ensurePython('standards', absolute);
   if (parts.includes('time-skipping')) {
     const server = await findTimeSkippingServer(absolute);
     if (server !== undefined) result.timeSkippingServer = server;

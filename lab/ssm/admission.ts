@@ -7,6 +7,8 @@ export interface Admission {
   content: JsonObject | undefined;
   /** The operation is to be carried out, and its answer lost: this error goes to the caller in its place. */
   lostAnswer: AwsError | undefined;
+  /** The answer is to be held (overlay/held_calls.py): what to ask the emulator with once the call is carried out. */
+  heldAnswer?: string;
 }
 
 /**
@@ -20,10 +22,12 @@ export async function admit(emulator: EmulatorLink, operation: string, request: 
   const faultsBefore = operation === 'SendCommand' ? await emulator.faults() : [];
   const answer = await emulator.forward(request);
   const content = jsonOf(answer);
-  if (answer.status === 200) return { content, lostAnswer: undefined };
+  const held = answer.headers['x-lab-held'];
+  const heldAnswer = typeof held === 'string' && { heldAnswer: held };
+  if (answer.status === 200) return { content, lostAnswer: undefined, ...heldAnswer };
   const code = errorCode(answer, content);
   const message = [content?.message, content?.Message].find((text) => typeof text === 'string') ?? '';
-  if (isNoVerdict(operation, code, message)) return { content: undefined, lostAnswer: undefined };
+  if (isNoVerdict(operation, code, message)) return { content: undefined, lostAnswer: undefined, ...heldAnswer };
   const refusal = new AwsError(code, message, answer.status);
   if (faultsBefore.length > 0 && struckAfterwards(faultsBefore, await emulator.faults(), code)) {
     return { content: undefined, lostAnswer: refusal };

@@ -96,6 +96,11 @@ export class EmulatorLink {
     return (await this.read(`/moto-api/lab/bucket?${new URLSearchParams({ name }).toString()}`)) !== undefined;
   }
 
+  /** A call whose answer is held was carried out: resolves when the answer may go. */
+  async awaitHeldAnswer(number: string): Promise<void> {
+    await this.read(`/moto-api/lab/held-answer?${new URLSearchParams({ number }).toString()}`);
+  }
+
   /** The faults that the emulator is told to inject; none if it knows no faults. */
   async faults(): Promise<JsonObject[]> {
     const answer = await this.read('/moto-api/lab/faults');

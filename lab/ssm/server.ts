@@ -123,8 +123,9 @@ export async function startSsmServer(options: SsmServerOptions): Promise<SsmServ
     const forCaller = service === SSM_SERVICE ? callers.get(name) : undefined;
     if (forCaller !== undefined) {
       const body = RequestBody.parse(request.body.toString());
-      const { content, lostAnswer } = await admit(emulator, name, request);
+      const { content, lostAnswer, heldAnswer } = await admit(emulator, name, request);
       const result = await forCaller(await emulator.caller(request.headers), body, content);
+      if (heldAnswer !== undefined) await emulator.awaitHeldAnswer(heldAnswer);
       if (lostAnswer !== undefined) throw lostAnswer;
       answer(response, 200, result);
       return;

@@ -21,6 +21,23 @@ is_loaded() {
   return 1
 }
 
+# How the clock is kept, as far as it can be read without asking a service: a question to timedatectl would start one.
+# chronyd and timesyncd leave their marks in /run; the clock source is the kernel's own.
+time_source() {
+  local source='not known' daemon='no time service was found'
+  read -r source 2>/dev/null <"$SYSTEM_ROOT/sys/devices/system/clocksource/clocksource0/current_clocksource" || true
+  if [[ -e $SYSTEM_ROOT/run/chrony/chronyd.pid || -e $SYSTEM_ROOT/run/chronyd.pid ]]; then
+    daemon='chronyd runs'
+  elif [[ -e $SYSTEM_ROOT/run/systemd/timesync/synchronized ]]; then
+    daemon='systemd-timesyncd has synchronized the clock'
+  elif [[ -d $SYSTEM_ROOT/run/systemd/timesync ]]; then
+    daemon='systemd-timesyncd has not synchronized the clock'
+  elif [[ -e $SYSTEM_ROOT/run/ntpd.pid ]]; then
+    daemon='ntpd runs'
+  fi
+  printf 'clock source %s; %s' "$source" "$daemon"
+}
+
 # Agents may run with a PATH without the folders of administration programs.
 administration_program() {
   PATH=$PATH:/usr/sbin:/sbin command -v "$1"

@@ -3,10 +3,13 @@ import { loadEnvFile } from '../env-file';
 import { MalformedEventError } from '../intake';
 import { TemporalUnreachableError } from '../temporal-client';
 import { addDecideCommands } from './commands/decide';
+import { addEvidenceCommands } from './commands/evidence';
 import { addInspectCommands } from './commands/inspect';
 import { addLabCommands } from './commands/lab';
+import { addExportCommand } from './commands/export';
 import { addVerifyCommand } from './commands/verify';
 import { addOpenCommands } from './commands/open';
+import { addPolicyCommands } from './commands/policy';
 import { addResultCommands } from './commands/results';
 import { printable, UsageError } from './output';
 
@@ -23,7 +26,10 @@ addOpenCommands(program);
 addInspectCommands(program);
 addDecideCommands(program);
 addResultCommands(program);
+addExportCommand(program);
 addVerifyCommand(program);
+addPolicyCommands(program);
+addEvidenceCommands(program);
 addLabCommands(program);
 const allOf = (command: Command): Command[] => [command, ...command.commands.flatMap(allOf)];
 for (const command of allOf(program)) {

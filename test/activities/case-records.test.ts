@@ -6,7 +6,8 @@ import { QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { createCaseRecordActivities } from '../../activities/case-records';
 import { CASES_BY_ACCOUNT, caseTableDefinition } from '../../activities/case-table';
 import { notificationOf } from '../../activities/notification';
-import { appendEntry, emptyChain } from '../../domain/custody/chain';
+import { CustodyLog } from '../../activities/custody-log';
+import { appendEntry, emptyChain, verifyChain } from '../../domain/custody/chain';
 import type { CustodyDraft, CustodyEntry } from '../../domain/custody/entry';
 import type { CaseRecord } from '../../domain/outcome';
 import { LAB_ACCOUNTS } from '../../lab/config';
@@ -44,29 +45,28 @@ function newRecord(): CaseRecord {
   };
 }
 
-const entry = (caseId: string, sequence: number, more: Partial<CustodyDraft> = {}): CustodyEntry =>
-  appendEntry(
-    { ...emptyChain(caseId), sequence: sequence - 1 },
-    {
-      kind: 'phase-started',
-      at: '2026-11-22T07:30:00.000Z',
-      message: 'triage began',
-      actor: { name: 'ec2-forensics', knownBy: 'service' },
-      notify: false,
-      ...more,
-    },
-  );
-type NumberedDraft = Partial<CustodyDraft> & { sequence: number };
-const event = (sequence: number, more: Partial<CustodyDraft> = {}): NumberedDraft => ({ sequence, ...more });
+const draft = (entryId: string, more: Partial<CustodyDraft> = {}): CustodyDraft => ({
+  entryId,
+  kind: 'phase-started',
+  at: '2026-11-22T07:30:00.000Z',
+  message: 'triage began',
+  actor: { name: 'ec2-forensics', knownBy: 'service' },
+  notify: false,
+  ...more,
+});
+const entry = (caseId: string, sequence: number, more: Partial<CustodyDraft>): CustodyEntry =>
+  appendEntry({ ...emptyChain(caseId), sequence: sequence - 1 }, draft(`event-${sequence}`, more));
 
-const record = (head: CaseRecord, { sequence, ...more }: NumberedDraft, attempt = 1) => {
-  const activities = createCaseRecordActivities(lab);
-  return runActivity(
-    (input: { record: CaseRecord; event: CustodyEntry }) => activities.recordEvent(input),
-    { record: head, event: entry(head.caseId, sequence, more) },
+/** What another worker would write with: it knows nothing of what this one has written. */
+const anotherLog = (): CustodyLog => new CustodyLog(lab);
+
+const record = (head: CaseRecord, lastEvent: number, events: CustodyDraft[], attempt = 1, custodyLog = anotherLog()) =>
+  runActivity(
+    (input: { record: CaseRecord; lastEvent: number; events: CustodyDraft[] }) =>
+      createCaseRecordActivities({ ...lab, custodyLog }).recordEvents(input),
+    { record: head, lastEvent, events },
     { attempt },
   );
-};
 
 async function itemsOf(caseId: string) {
   const { Items } = await lab.clients.forensics().dynamo.send(
@@ -78,18 +78,21 @@ async function itemsOf(caseId: string) {
   );
   return Items ?? [];
 }
+const headOfCase = async (caseId: string) => (await itemsOf(caseId)).find(({ SK }) => SK === 'CASE');
+
+const eventItem = async (caseId: string) => (await itemsOf(caseId)).find(({ SK }) => String(SK).startsWith('EVENT#'));
 
 const published = async () => (await lab.aws.lab.calls()).filter(({ action }) => action === 'Publish');
 
-describe('recordEvent', () => {
-  it('writes the event and the head, found by case and by account', async () => {
+describe('recordEvents', () => {
+  it('writes events and head, found by case and by account', async () => {
     const head = newRecord();
-    await record(head, event(1, { data: { volumes: 3 }, severity: 'high' }));
-    await record({ ...head, phase: 'protection' }, event(2));
-    const items = await itemsOf(head.caseId);
-    expect(items.map(({ SK }) => SK as string)).toEqual(['CASE', 'EVENT#000001', 'EVENT#000002']);
-    expect(items[0]).toMatchObject({ entity: 'case', phase: 'protection', lastSequence: 2, target: head.target });
-    expect(items[1]).toMatchObject({ entity: 'event', sequence: 1, data: { volumes: 3 }, caseId: head.caseId });
+    await record(head, 1, [draft('event-1', { data: { volumes: 3 }, severity: 'high' })]);
+    await record({ ...head, phase: 'protection' }, 2, [draft('event-2')]);
+    expect(await headOfCase(head.caseId)).toMatchObject({ entity: 'case', phase: 'protection', lastEvent: 2 });
+    const log = await anotherLog().read(head.caseId);
+    expect(log[0]).toMatchObject({ sequence: 1, data: { volumes: 3 }, caseId: head.caseId });
+    expect(verifyChain(log, head.caseId)).toMatchObject({ holds: true, head: { sequence: 2 } });
     const { Items } = await lab.clients.forensics().dynamo.send(
       new QueryCommand({
         TableName: lab.config.caseTable,
@@ -105,24 +108,12 @@ describe('recordEvent', () => {
     expect(await published()).toEqual([]);
   });
 
-  it('event written twice: once in the table (AFO B8)', async () => {
+  it('event written twice: once in the log (AFO B8)', async () => {
     const head = newRecord();
-    await record(head, event(1));
-    await record(head, event(1), 2);
-    expect(await itemsOf(head.caseId)).toHaveLength(2);
-  });
-
-  it('two writers cannot fork the custody log: the second entry of a number is refused, the first one stays', async () => {
-    const head = newRecord();
-    await record(head, event(1));
-    expect(await failureOf(record(head, event(1, { message: 'another text' })))).toMatchObject({
-      type: 'CustodyForked',
-      nonRetryable: true,
-      message: expect.stringContaining('is another one already') as string,
-    });
-    const items = await itemsOf(head.caseId);
-    expect(items).toHaveLength(2);
-    expect(items[1]).toMatchObject({ message: 'triage began' });
+    await record(head, 1, [draft('event-1')]);
+    await record(head, 2, [draft('event-1'), draft('event-2')], 2);
+    const log = await anotherLog().read(head.caseId);
+    expect(log.map(({ entryId }) => entryId)).toEqual(['event-1', 'event-2']);
   });
 
   it('loses the answer of the write: the next attempt finds it written', async () => {
@@ -130,26 +121,28 @@ describe('recordEvent', () => {
     await lab.aws.lab.setFaults([
       { action: 'TransactWriteItems', code: 'InternalServerError', status: 500, when: 'after', times: 3 },
     ]);
-    await record(head, event(1)).catch(() => undefined);
+    await record(head, 1, [draft('event-1')]).catch(() => undefined);
     await lab.aws.lab.clearFaults();
-    await record(head, event(1), 2);
-    expect(await itemsOf(head.caseId)).toHaveLength(2);
+    await record(head, 1, [draft('event-1')], 2);
+    expect(await anotherLog().read(head.caseId)).toHaveLength(1);
   });
 
-  it('writes a late event without turning the head back', async () => {
+  it('writes late events without turning the head back', async () => {
     const head = newRecord();
-    await record({ ...head, phase: 'containment' }, event(5));
-    await record({ ...head, phase: 'acquisition' }, event(4));
-    const items = await itemsOf(head.caseId);
-    expect(items.map(({ SK }) => SK as string)).toEqual(['CASE', 'EVENT#000004', 'EVENT#000005']);
-    expect(items[0]).toMatchObject({ phase: 'containment', lastSequence: 5 });
+    await record({ ...head, phase: 'containment' }, 5, [draft('event-5')]);
+    await record({ ...head, phase: 'acquisition' }, 4, [draft('event-4')]);
+    expect(await anotherLog().read(head.caseId)).toHaveLength(2);
+    expect(await headOfCase(head.caseId)).toMatchObject({ phase: 'containment', lastEvent: 5 });
   });
 
   it('is throttled: retryable', async () => {
     await lab.aws.lab.setFaults([
       { action: 'TransactWriteItems', code: 'ProvisionedThroughputExceededException', times: 9 },
     ]);
-    expect(await failureOf(record(newRecord(), event(1)))).toMatchObject({ type: 'Throttled', nonRetryable: false });
+    expect(await failureOf(record(newRecord(), 1, [draft('event-1')]))).toMatchObject({
+      type: 'Throttled',
+      nonRetryable: false,
+    });
   });
 
   it('tells people what to do, and goes on when a subscriber is broken (AFO D2)', async () => {
@@ -165,9 +158,9 @@ describe('recordEvent', () => {
       }),
     );
     const head = newRecord();
-    await record(head, event(1, { notify: true, kind: 'case-opened', message: 'a case was opened' }));
+    await record(head, 1, [draft('event-1', { notify: true, kind: 'case-opened', message: 'a case was opened' })]);
     expect(await published()).toHaveLength(1);
-    expect((await itemsOf(head.caseId))[1]).not.toHaveProperty('notificationFailure');
+    expect(await eventItem(head.caseId)).not.toHaveProperty('notificationFailure');
     broken.closeAllConnections();
     broken.close();
   });
@@ -177,8 +170,8 @@ describe('recordEvent', () => {
       { service: 'sns', action: 'Publish', code: 'AuthorizationError', status: 403, times: 9 },
     ]);
     const head = newRecord();
-    await record(head, event(1, { notify: true }));
-    expect((await itemsOf(head.caseId))[1]).toMatchObject({
+    await record(head, 1, [draft('event-1', { notify: true })]);
+    expect(await eventItem(head.caseId)).toMatchObject({
       notificationFailure: expect.stringMatching(/AuthorizationError/) as string,
     });
   });

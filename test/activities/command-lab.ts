@@ -210,6 +210,8 @@ async function setUp(aws: EmulatedAws): Promise<ForensicsConfig> {
     memberRoles: roles,
     sharingKeyAlias: 'alias/forensics-sharing',
     evidenceKeyArn: KeyMetadata!.Arn!,
+    sealingKeyArn: 'none',
+    verifier: { key: 'none', sha256: '0'.repeat(64) },
     buckets,
     caseTable: 'cases',
     topicArn: '',

@@ -14,7 +14,8 @@ import {
 import { createContainmentActivities } from '../../activities/containment';
 import { createTriageActivities } from '../../activities/triage';
 import type { ContainmentActivities } from '../../activities/types';
-import { type ContainmentPlan, planContainment } from '../../domain/containment';
+import { type ContainmentPlan, type ContainmentResult, planContainment, planHash } from '../../domain/containment';
+import { actsOf } from './acts';
 import {
   type ActivityLab,
   CASE_ID,
@@ -118,8 +119,22 @@ describe('the Internet edge', () => {
     ]);
     expect(plan.blastRadius.join()).toContain(`Elastic IP address ${elastic.address} is taken off`);
     await lab.aws.lab.clearCalls();
-    const result = await isolate(plan);
+    let result = {} as ContainmentResult;
+    const acts = await actsOf(async () => (result = await isolate(plan)));
     expect(result.outcome).toBe('isolated');
+    const authority = { checkpoint: 'isolation', planHash: planHash(plan) };
+    expect(acts.filter((act) => act.authority?.planHash === authority.planHash)).toHaveLength(acts.length);
+    const changes = acts.filter(({ data }) => data!.changesSuspect);
+    expect(changes.map(({ message }) => message).join('\n')).toMatch(
+      new RegExp(
+        `Elastic IP address ${elastic.address} of network interface ${first} is taken away; it can be given back`,
+      ),
+    );
+    const [isolation] = await groupsIn(network, 'isolation');
+    const moved = changes.filter(({ data }) => String(data!.after) === isolation!.GroupId);
+    expect(moved.map(({ data }) => [data!.networkInterfaceId, data!.before]).sort()).toEqual(
+      plan.layers.securityGroups.map((eni) => [eni.networkInterfaceId, eni.groupsBefore]).sort(),
+    );
     expect(result.internetEdge).toEqual([
       { ...plan.layers.internetEdge[0], outcome: 'removed', allocationId: elastic.allocationId },
     ]);

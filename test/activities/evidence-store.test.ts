@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import {
+  CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -10,7 +11,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { copyObject } from '../../activities/evidence-copy';
 import { createEvidenceStore, type EvidenceStore } from '../../activities/evidence-store';
-import { type CommandLab, MIB, startCommandLab } from './command-lab';
+import { actsOf } from './acts';
+import { type CommandLab, MIB, runActivity, startCommandLab } from './command-lab';
 import { noise, sha256 } from './memory-fixture';
 
 let lab: CommandLab;
@@ -72,6 +74,26 @@ describe('putEvidence', () => {
   });
 });
 
+/** The SDK would repeat the write by itself, and S3 would make a second version, which nobody can delete. */
+describe('a write whose answer got lost makes no second version', () => {
+  it.each<[string, (key: string) => Promise<unknown>]>([
+    ['PutObject', (key) => store.putEvidence({ key, body: Buffer.from('put'), contentType, retentionDays: 1 })],
+    [
+      'CopyObject',
+      async (key) => {
+        const source = await stage('lost-answer', Buffer.from('copied'));
+        return store.copyEvidence({ key, source, sha256: sha256('copied'), contentType, retentionDays: 1 });
+      },
+    ],
+  ])('%s', async (action, write) => {
+    const key = `cases/lost/${action}`;
+    await lab.aws.lab.setFaults([{ service: 's3', action, code: 'InternalError', when: 'after' }]);
+    await expect(write(key)).rejects.toMatchObject({ type: 'Unavailable' });
+    expect(await write(key)).toMatchObject({ key });
+    expect(await versionsOf(key)).toBe(1);
+  });
+});
+
 describe('copyEvidence', () => {
   it('copies once, under the evidence key, with digest and retention', async () => {
     const body = noise(100_000, 'copy');
@@ -92,8 +114,11 @@ describe('copyEvidence', () => {
     const body = noise(12 * MIB, 'parts');
     const source = await stage('parts', body);
     const seen: number[] = [];
+    // As a worker left it that died in the middle of the copy.
+    const open = { Bucket: lab.config.buckets.evidence, Key: 'cases/5/parts' };
+    await lab.aws.forensics.s3.send(new CreateMultipartUploadCommand(open));
     const versionId = await copyObject(
-      lab.clients.forensics().s3,
+      lab.clients.forensics(),
       source,
       {
         Bucket: lab.config.buckets.evidence,
@@ -112,6 +137,8 @@ describe('copyEvidence', () => {
     expect(sha256(Buffer.from(await Body!.transformToByteArray()))).toBe(sha256(body));
     expect(ObjectLockMode).toBe('GOVERNANCE');
     expect(seen.at(-1)).toBe(body.length);
+    const { Uploads } = await lab.aws.forensics.s3.send(new ListMultipartUploadsCommand({ Bucket: open.Bucket }));
+    expect(Uploads ?? []).toEqual([]);
   });
 
   it('refuses a source that changed since it was read, and leaves no upload open', async () => {
@@ -121,7 +148,7 @@ describe('copyEvidence', () => {
     const copy = { key: 'cases/6/x', source, sha256: sha256(body), contentType, retentionDays: 1 };
     await expect(store.copyEvidence(copy)).rejects.toMatchObject({ nonRetryable: true });
     const target = { Bucket: lab.config.buckets.evidence, Key: 'cases/6/x', sha256: sha256(body) };
-    await expect(copyObject(lab.clients.forensics().s3, source, target, 1, 400)).rejects.toMatchObject({
+    await expect(copyObject(lab.clients.forensics(), source, target, 1, 400)).rejects.toMatchObject({
       nonRetryable: true,
     });
     // The emulator copies in spite of If-Match, which S3 does not; then the copy's own checksum tells, also later.
@@ -131,4 +158,57 @@ describe('copyEvidence', () => {
     );
     expect(Uploads ?? []).toEqual([]);
   });
+});
+
+describe('setLegalHold', () => {
+  it('holds exactly these versions until it is lifted, and may be repeated', async () => {
+    const put = { key: 'cases/7/held.json', body: Buffer.from('held'), contentType, retentionDays: 1 };
+    const held = await store.putEvidence(put);
+    const other = await store.putEvidence({ ...put, body: Buffer.from('not held') });
+    const remove = ({ bucket: Bucket, key: Key, versionId: VersionId }: typeof held) =>
+      lab.aws.forensics.s3.send(new DeleteObjectCommand({ Bucket, Key, VersionId, BypassGovernanceRetention: true }));
+    const hold = (on: boolean) => store.setLegalHold([held], on);
+    const acts = await actsOf(async () => {
+      await runActivity(hold, true);
+      await runActivity(hold, true);
+    });
+    expect(acts[0]).toMatchObject({
+      message: expect.stringMatching(/^A legal hold was put on 1 stored objects/),
+      data: { legalHold: true, objects: [{ key: put.key, versionId: held.versionId }] },
+    });
+    await expect(remove(held)).rejects.toMatchObject({ name: 'AccessDenied' });
+    await remove(other);
+    await runActivity(hold, false);
+    await remove(held);
+    expect(await versionsOf(put.key)).toBe(0);
+  });
+
+  it('refuses a location without a version before it changes anything', async () => {
+    const put = { key: 'cases/8/held.json', body: Buffer.from('held'), contentType, retentionDays: 1 };
+    const { bucket, key, versionId } = await store.putEvidence(put);
+    await expect(
+      store.setLegalHold(
+        [
+          { bucket, key, versionId },
+          { bucket, key },
+        ],
+        true,
+      ),
+    ).rejects.toMatchObject({
+      type: 'InvalidRequest',
+    });
+    const head = await lab.aws.forensics.s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
+    expect(head.ObjectLockLegalHoldStatus ?? 'OFF').toBe('OFF');
+  });
+});
+
+it('locks in compliance mode where the configuration says so', async () => {
+  const strict = createEvidenceStore({
+    config: { ...lab.config, objectLockMode: 'compliance' },
+    clients: lab.clients,
+  });
+  const put = { key: 'cases/9/strict.json', body: Buffer.from('strict'), contentType, retentionDays: 1 };
+  const { bucket: Bucket, key: Key } = await strict.putEvidence(put);
+  const head = await lab.aws.forensics.s3.send(new HeadObjectCommand({ Bucket, Key }));
+  expect(head.ObjectLockMode).toBe('COMPLIANCE');
 });

@@ -20,10 +20,11 @@ import { AwsClients } from '../../activities/aws/clients';
 import { createExaminationActivities } from '../../activities/examination';
 import type { ExaminationActivities, StartedExamination } from '../../activities/types';
 import type { Exhibit } from '../../domain/evidence';
-import { FINDINGS_KEPT_IN_HISTORY } from '../../domain/examination';
+import { type ExaminationResult, FINDINGS_KEPT_IN_HISTORY } from '../../domain/examination';
 import { MEMORY_PLUGINS } from '../../domain/findings-memory-plugins';
 import { LAB_ACCOUNTS, LAB_REGION } from '../../lab/config';
 import { loadDocuments } from '../../ssm-documents/documents';
+import { actsOf } from './acts';
 import { CASE_ID as caseId, type CommandLab, runActivity, scriptDocument, startCommandLab } from './command-lab';
 import { startExpiringUrls } from './expiring-urls';
 import { sha256 } from './memory-fixture';
@@ -170,20 +171,31 @@ describe('the forensic instance', () => {
       volume,
     );
     const attach = { caseId, region, instance: host, volume };
+    // Its answer gets lost, so the SDK asks again by itself, and hears that the volume is in use.
+    await lab.aws.lab.setFaults([{ service: 'ec2', action: 'AttachVolume', code: 'InternalError', when: 'after' }]);
     await runActivity(activities.attachEvidenceVolume, attach);
-    await runActivity(activities.attachEvidenceVolume, attach, 2);
+    const again = await actsOf(() => runActivity(activities.attachEvidenceVolume, attach, 2));
+    expect(again).toMatchObject([{ message: expect.stringContaining('by an earlier attempt') }]);
     const { Volumes } = await lab.aws.forensics.ec2.send(new DescribeVolumesCommand({ VolumeIds: [volume.volumeId] }));
     expect(Volumes![0]!.Attachments).toMatchObject([
       { InstanceId: host.instanceId, Device: '/dev/sdf', State: 'attached' },
     ]);
 
     const release = { caseId, region, exhibitId: exhibit.id };
-    await runActivity(activities.releaseForensicInstance, release);
+    const acts = await actsOf(() => runActivity(activities.releaseForensicInstance, release));
+    expect(acts.flatMap(({ message, awsCalls }) => awsCalls.map(({ call }) => [message.split(':')[0], call]))).toEqual(
+      expect.arrayContaining([
+        [`The forensic instance of exhibit ${exhibit.id} is ended`, 'ec2:TerminateInstances'],
+        [expect.stringMatching(`^Working volume ${volume.volumeId} is deleted;`), 'ec2:DeleteVolume'],
+      ]),
+    );
     expect((await instancesOf(exhibit.id)).map((one) => one.State!.Name)).toEqual(['terminated']);
     await expect(
       lab.aws.forensics.ec2.send(new DescribeVolumesCommand({ VolumeIds: [volume.volumeId] })),
     ).rejects.toMatchObject({ name: 'InvalidVolume.NotFound' });
-    await runActivity(activities.releaseForensicInstance, release, 2);
+    // As after a worker that ended them and died: the log is told all the same.
+    const later = await actsOf(() => runActivity(activities.releaseForensicInstance, release, 2));
+    expect(later).toMatchObject([{ message: expect.stringContaining('no forensic instance runs'), awsCalls: [] }]);
   });
 
   it('of another Region is not started here', async () => {
@@ -213,7 +225,13 @@ describe('an examination', () => {
     expect(examination.outputs).toEqual(['summary.json', ...MEMORY_PLUGINS.map((plugin) => `${plugin}.jsonl`)]);
     await runActivity(activities.awaitExamination, { caseId, region, examination });
     const collect = { caseId, region, exhibit, examination, retentionDays: 1 };
-    const result = await runActivity(activities.collectExamination, collect);
+    let result = {} as ExaminationResult;
+    const acts = await actsOf(async () => (result = await runActivity(activities.collectExamination, collect)));
+    expect(acts.map(({ message, sha256: digest }) => [message, digest])).toEqual([
+      [expect.stringMatching(/^The summary of the examination of exhibit memory is kept/), expect.any(String)],
+      [expect.stringMatching(/^Output linux\.pslist\.jsonl of linux\.pslist on/), result.tools[0]!.output!.sha256],
+      [expect.stringMatching(/^The \d+ findings that the rules made/), result.allFindings!.sha256],
+    ]);
     expect(result).toMatchObject({
       exhibit: 'memory',
       kind: 'memory',

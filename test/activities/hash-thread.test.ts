@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { HashThread } from '../../activities/hash-thread';
-import { BLOCK_BYTES } from '../../activities/snapshot-blocks';
+import { BLOCK_BYTES } from '../../domain/custody/block-digests';
 
 let threads: HashThread[] = [];
 function hashThread(options: Partial<ConstructorParameters<typeof HashThread>[0]> = {}): HashThread {
@@ -34,16 +34,15 @@ test('hashes blocks and runs of zeros in the order of the device', async () => {
   expect(progress).toEqual([...progress].sort((a, b) => a - b));
 });
 
-test('takes a block’s memory, but of a larger buffer only a copy', async () => {
-  const whole = new Uint8Array(2 * BLOCK_BYTES).fill(7);
-  const view = whole.subarray(0, BLOCK_BYTES);
-  const block = new Uint8Array(BLOCK_BYTES).fill(8);
+test('tells when a block is hashed, in order, so that its memory can be used again', async () => {
+  const shared = new Uint8Array(new SharedArrayBuffer(BLOCK_BYTES));
+  const expected = createHash('sha256');
   const thread = hashThread();
-  await thread.add(view);
-  await thread.add(block);
-  expect(block.byteLength).toBe(0);
-  expect(whole.byteLength).toBe(2 * BLOCK_BYTES);
-  const expected = createHash('sha256').update(whole.subarray(0, BLOCK_BYTES)).update(Buffer.alloc(BLOCK_BYTES, 8));
+  for (const value of [7, 8, 9]) {
+    shared.fill(value);
+    expected.update(shared);
+    await new Promise<void>((resolve) => void thread.add(shared, resolve));
+  }
   expect(await thread.digest()).toBe(expected.digest('hex'));
 });
 

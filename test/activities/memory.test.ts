@@ -8,6 +8,8 @@ import {
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  PutObjectCommand,
+  UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { ListCommandsCommand } from '@aws-sdk/client-ssm';
 import type { ApplicationFailure } from '@temporalio/common';
@@ -23,6 +25,7 @@ import type { MemoryTool } from '../../domain/memory-tools';
 import { LAB_ACCOUNTS, LAB_REGION } from '../../lab/config';
 import { fixtureSystem } from '../../lab/memory-tools/fixture-system';
 import { loadDocuments } from '../../ssm-documents/documents';
+import { actsOf } from './acts';
 import { activityEnvironment, type CommandLab, MIB, runActivity, startCommandLab } from './command-lab';
 import { startExpiringUrls } from './expiring-urls';
 import { BANNER, memoryImage, noise, sha256 } from './memory-fixture';
@@ -152,6 +155,9 @@ describe('memory of a running instance', () => {
       taintBefore: null,
       taintAfter: null,
       kernelFacts: { sha256: expect.any(String), sizeBytes: expect.any(Number) },
+      partDigests: { sha256: expect.any(String), sizeBytes: expect.any(Number) },
+      clockOffset: expect.any(Number),
+      timeSource: expect.stringMatching(/^clock source /),
     });
 
     const exhibit = await seal(caseId, capture, report);
@@ -171,7 +177,25 @@ describe('memory of a running instance', () => {
     expect(notes).toContain('the banner is that of /proc/version');
     expect(notes).toMatch(/System RAM \(100 %\)/);
     expect(notes).toContain('no kernel module was loaded');
-    const [kernelFacts] = exhibit.companions!;
+    expect(notes).toContain('each of its 3 parts has the SHA-256 that was computed on the instance');
+    expect(notes).toMatch(/The instance’s clock .* that of S3 by the Date header/);
+    const parts = [0, 1, 2].map((index) => image.subarray(index * 5 * MIB, (index + 1) * 5 * MIB));
+    const [kernelFacts, partList] = exhibit.companions!;
+    expect(exhibit.transfer).toEqual({
+      partSizeBytes: 5 * MIB,
+      parts: 3,
+      compared: true,
+      partSha256: parts.map(sha256),
+      list: partList,
+    });
+    expect((await bytesOf(lab.config.buckets.evidence, partList!.key)).toString()).toBe(
+      parts.map((part, index) => `${index + 1} ${sha256(part)} ${part.length}\n`).join(''),
+    );
+    // Write once: each object of the exhibit is pinned to a version that is locked.
+    for (const { bucket: Bucket, key: Key, versionId: VersionId } of exhibit.companions!) {
+      const { Retention } = await lab.aws.forensics.s3.send(new GetObjectRetentionCommand({ Bucket, Key, VersionId }));
+      expect(Retention!.Mode).toBe('GOVERNANCE');
+    }
     const archive = await bytesOf(lab.config.buckets.evidence, kernelFacts!.key);
     expect(sha256(archive)).toBe(kernelFacts!.sha256);
     expect(readKernelFacts(archive).version).toBe(`${BANNER}\n`);
@@ -320,6 +344,40 @@ describe('memory of a running instance', () => {
   });
 });
 
+it('tells the custody log each thing that it does to the suspect and to the image', async () => {
+  const caseId = newCase();
+  let capture = {} as MemoryCapture;
+  let report = {} as MemoryCaptureReport;
+  const acts = await actsOf(async () => {
+    capture = await start(caseId);
+    ({ report } = await follow(caseId, capture));
+    await seal(caseId, capture, report);
+  });
+  const [started, ended] = acts.filter(({ data }) => data?.changesSuspect);
+  expect(started).toMatchObject({
+    document: capture.document,
+    data: { commandId: capture.commandId, tools: capture.tools, reversible: false },
+  });
+  expect(started!.awsCalls.map(({ call }) => call)).toContain('ssm:SendCommand');
+  const { name, version, sha256: digest } = goodTool;
+  expect(ended).toMatchObject({
+    tool: { name, version, sha256: digest },
+    sha256: sha256(image),
+    clockOffsetSeconds: report.clockOffset,
+  });
+  const told = acts.map(({ message }) => message);
+  expect(told).toEqual([
+    expect.stringMatching(/^The SSM agent of i-\w+ is told to run document/),
+    expect.stringMatching(/^The memory of i-\w+ was read by test-tool 1\.0 and left it/),
+    expect.stringMatching(/^The upload of the memory image is whole: \d+ bytes in 3 parts/),
+    expect.stringMatching(/^What the kernel says of itself is kept write-once/),
+    expect.stringMatching(/^The digests of the 3 parts/),
+    expect.stringMatching(/^The memory image of i-\w+ was re-read, .* kept write-once/),
+    expect.stringMatching(/^The staged copy of the memory image was deleted/),
+  ]);
+  expect(JSON.stringify(acts)).not.toMatch(/https?:|X-Amz|Signature/i);
+});
+
 describe('a memory image that is not what it should be', () => {
   it('fails with EvidenceMismatch when the digests differ, and keeps everything', async () => {
     const caseId = newCase();
@@ -335,6 +393,40 @@ describe('a memory image that is not what it should be', () => {
     expect((await bytesOf(staging, `${caseId}/memory/attempt-1/memory.lime`)).equals(image)).toBe(true);
     expect((await bytesOf(evidence, `cases/${caseId}/memory/attempt-1/rejected/memory.lime`)).equals(image)).toBe(true);
     await expect(bytesOf(evidence, `cases/${caseId}/memory/attempt-1/memory.lime`)).rejects.toThrow();
+  });
+
+  it('names the part that is not the one that was sent', async () => {
+    const caseId = newCase();
+    const capture = await start(caseId);
+    const { report } = await follow(caseId, capture);
+    const altered = Buffer.from(image.subarray(5 * MIB, 10 * MIB));
+    altered[77]! ^= 1;
+    const { bucket: Bucket, key: Key, uploadId: UploadId } = capture.upload;
+    await lab.aws.forensics.s3.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber: 2, Body: altered }));
+    const acts = await actsOf(() => seal(caseId, capture, report).catch(() => undefined));
+    const [rejected] = acts.filter(({ data }) => data?.failure === 'EvidenceMismatch');
+    expect(rejected).toMatchObject({ exhibit: { id: 'memory', kind: 'memory', source: instanceId } });
+    const words = rejected!.message;
+    expect(words).toContain(`part 2 (from byte ${5 * MIB}): SHA-256 ${sha256(altered)} over ${5 * MIB} bytes here`);
+    expect(words).not.toMatch(/part [13] \(/);
+  });
+
+  it('whose list of parts was changed on the way is held against its whole digest alone, and says so', async () => {
+    const caseId = newCase();
+    const capture = await start(caseId);
+    const { report } = await follow(caseId, capture);
+    await lab.aws.forensics.s3.send(
+      new PutObjectCommand({
+        Bucket: capture.upload.bucket,
+        Key: `${caseId}/memory/attempt-1/part-digests.txt`,
+        Body: `1 ${sha256('x')} 1\n`,
+      }),
+    );
+    const exhibit = await seal(caseId, capture, report);
+    expect(exhibit.transfer).toMatchObject({ compared: false, parts: 3 });
+    expect(exhibit.notes.join('\n')).toMatch(
+      /parts are those of the forensics account alone: part-digests\.txt has SHA-256/,
+    );
   });
 
   it('fails with EvidenceUnusable when it is no LiME image', async () => {
@@ -447,11 +539,32 @@ describe('memory that cannot be had', () => {
     );
     const memory = activities(tool);
     const capture = await start(caseId, memory);
-    const failure = await follow(caseId, capture, memory).catch((error: unknown) => error as Error);
+    let failure: unknown;
+    const acts = await actsOf(async () => {
+      failure = await follow(caseId, capture, memory).catch((error: unknown) => error);
+    });
     expect(failure).toMatchObject({ type: 'ToolRefused', nonRetryable: true });
+    // It ended by itself, so that nothing of it stayed.
+    expect(acts).toMatchObject([{ data: { commandId: capture.commandId, code: 'tool-failed' } }]);
+    expect(acts[0]!.data).not.toHaveProperty('changesSuspect');
     const { message } = failure as Error;
     expect(message).toMatch(/test-tool 1\.0 ended with status 7/);
     expect(message).not.toMatch(/http|Signature/);
+  });
+
+  it('what is ended by force is told, with what it may have left behind', async () => {
+    const caseId = newCase();
+    const memory = activities(await lab.putTool('#!/bin/sh\nexec sleep 600\n'));
+    const capture = await start(caseId, memory);
+    const abandon = { caseId, target: facts().target, attempt: 1, capture };
+    const acts = await actsOf(() => runActivity(memory.abandonMemoryCapture, abandon));
+    expect(acts.map(({ message }) => message)).toEqual([
+      `Command ${capture.commandId} on ${instanceId} was cancelled`,
+      expect.stringMatching(/^The unfinished upload of a memory image .* was given up/),
+    ]);
+    expect(acts[0]!.data).toMatchObject({ changesSuspect: true, change: expect.stringContaining('tmpfs') });
+    // Once more there is nothing to do, and nothing to tell.
+    expect(await actsOf(() => runActivity(memory.abandonMemoryCapture, abandon))).toEqual([]);
   });
 
   it('an instance without an agent is AgentUnavailable', async () => {

@@ -1,8 +1,9 @@
 import { DescribeInstanceAttributeCommand, DescribeTagsCommand, DetachVolumeCommand } from '@aws-sdk/client-ec2';
 import { createProtectionActivities } from '../../activities/protection';
 import { createTriageActivities } from '../../activities/triage';
-import type { ProtectionActivities } from '../../activities/types';
+import type { ProtectionActivities, ProtectionStep } from '../../activities/types';
 import type { InstanceFacts } from '../../domain/instance-facts';
+import { actsOf } from './acts';
 import {
   type ActivityLab,
   CASE_ID,
@@ -66,7 +67,12 @@ describe('protection', () => {
   it('is set before anything slow, with the state before it, and is read back (AFO A11)', async () => {
     const suspect = await launch();
     const facts = await factsOf(suspect);
-    const { steps } = await protect(facts);
+    let steps: ProtectionStep[] = [];
+    const acts = await actsOf(async () => ({ steps } = await protect(facts)));
+    expect(acts.filter(({ data }) => data!.changesSuspect).map(({ data }) => [data!.step, data!.before])).toEqual(
+      expect.arrayContaining(steps.map(({ step, before }) => [step, before])),
+    );
+    expect(acts.flatMap(({ awsCalls }) => awsCalls)).toHaveLength(5);
     expect(steps.map(({ step, outcome, before }) => [step, outcome, before])).toEqual([
       ['termination-protection', 'set', 'false'],
       ['stop-protection', 'set', 'false'],

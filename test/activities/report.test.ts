@@ -84,6 +84,7 @@ function reportInput(): ReportInput {
           decidedAt: '2026-11-22T08:02:00Z',
           planHash: 'c'.repeat(64),
           door: 'signal',
+          knownBy: 'claimed',
         },
       ],
     },

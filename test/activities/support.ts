@@ -55,6 +55,9 @@ export async function startActivityLab(durations = { snapshotSeconds: 0, copySec
   const agents: AgentListing = { status: 200, body: { InstanceInformationList: [] }, asked: [] };
   const ssm = await serveAgents(agents);
   const evidenceKey = await aws.forensics.kms.send(new CreateKeyCommand({ Description: 'evidence' }));
+  const sealingKey = await aws.forensics.kms.send(
+    new CreateKeyCommand({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' }),
+  );
   await setUpMemberAccount(aws.member, {
     region: LAB_REGION,
     memberAccountId: LAB_ACCOUNTS.member,
@@ -80,6 +83,8 @@ export async function startActivityLab(durations = { snapshotSeconds: 0, copySec
     externalId: EXTERNAL_ID,
     sharingKeyAlias: SHARING_KEY_ALIAS,
     evidenceKeyArn: evidenceKey.KeyMetadata!.Arn!,
+    sealingKeyArn: sealingKey.KeyMetadata!.Arn!,
+    verifier: { key: 'none', sha256: '0'.repeat(64) },
     buckets: { staging: 'staging', evidence: 'evidence', tools: 'tools' },
     caseTable: 'forensics-cases',
     topicArn: `arn:aws:sns:${LAB_REGION}:${LAB_ACCOUNTS.forensics}:forensics`,
@@ -262,7 +267,7 @@ export async function ownSnapshots(lab: ActivityLab, owner: 'member' | 'forensic
 export async function runActivity<Input, Result>(
   activity: (input: Input) => Promise<Result>,
   input: Input,
-  info: { attempt?: number; scheduledTimestampMs?: number } = {},
+  info: { attempt?: number; activityId?: string; scheduledTimestampMs?: number } = {},
 ): Promise<Result> {
   const environment = new MockActivityEnvironment(
     { scheduledTimestampMs: Date.now(), ...info },

@@ -1,4 +1,9 @@
-import { DeleteVolumeCommand, DetachVolumeCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import {
+  CreateTagsCommand,
+  DeleteVolumeCommand,
+  DetachVolumeCommand,
+  TerminateInstancesCommand,
+} from '@aws-sdk/client-ec2';
 import { createTriageActivities } from '../../activities/triage';
 import type { TriageActivities } from '../../activities/types';
 import {
@@ -45,6 +50,16 @@ const assess = (target = suspect.target, attempt = 1) =>
   );
 
 describe('triage', () => {
+  it('reads the tags of a volume, which a policy may choose it by', async () => {
+    const [tagged = '', untagged] = suspect.volumeIds;
+    await lab.aws.member.ec2.send(
+      new CreateTagsCommand({ Resources: [tagged], Tags: [{ Key: 'evidence', Value: 'yes' }] }),
+    );
+    const { volumes } = (await assess()).facts;
+    expect(volumes.find(({ volumeId }) => volumeId === tagged)).toMatchObject({ tags: { evidence: 'yes' } });
+    expect(volumes.find(({ volumeId }) => volumeId === untagged)).not.toHaveProperty('tags');
+  });
+
   it('reads volumes with their keys, interfaces, attributes and memory, sorted', async () => {
     const { facts, decision } = await assess();
     const byId = new Map(facts.volumes.map((volume) => [volume.volumeId, volume]));

@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { StartSnapshotCommand } from '@aws-sdk/client-ebs';
 import {
   DeleteSnapshotCommand,
@@ -7,11 +6,10 @@ import {
   DetachVolumeCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
-import { MockActivityEnvironment } from '@temporalio/testing';
 import { createVolumeActivities } from '../../activities/volumes';
 import type { VolumeActivities } from '../../activities/types';
-import type { Exhibit } from '../../domain/evidence';
 import { LAB_ACCOUNTS } from '../../lab/config';
+import { actsOf } from './acts';
 import {
   type ActivityLab,
   CASE_ID,
@@ -25,11 +23,8 @@ import {
   startActivityLab,
   type Suspect,
   type SuspectKeys,
-  writeSnapshot,
-  writeVolume,
 } from './support';
 
-const BLOCK = 512 * 1024;
 let lab: ActivityLab;
 let volumes: VolumeActivities;
 let keys: SuspectKeys;
@@ -273,101 +268,57 @@ describe('from the source to the forensics account', () => {
       await expect(account.ec2.send(new DeleteSnapshotCommand({ SnapshotId: snapshotId }))).rejects.toThrow(/lock/i);
     }
   });
-});
 
-describe('verifyDisk', () => {
-  const written = [
-    { block: 0, data: randomBytes(BLOCK) },
-    { block: 3, data: randomBytes(1000) },
-    { block: 700, data: randomBytes(2 * BLOCK) },
-    { block: 2047, data: randomBytes(BLOCK) },
-  ];
-  let sha256: string;
-
-  beforeAll(() => {
-    const device = Buffer.alloc(2 ** 30);
-    for (const { block, data } of written) data.copy(device, block * BLOCK);
-    sha256 = createHash('sha256').update(device).digest('hex');
-  });
-
-  async function writtenCase() {
-    const opened = await newCase();
-    for (const { block, data } of written) await writeVolume(lab, opened.suspect.volumeIds[0]!, data, block * BLOCK);
-    return copied(opened);
-  }
-
-  it('compares every block and hashes the raw device, holes as zeros, with progress', async () => {
-    const copy = await writtenCase();
-    const progress: { blocksDone: number; blocksTotal: number }[] = [];
-    const environment = new MockActivityEnvironment();
-    environment.on('heartbeat', (details: { blocksDone: number; blocksTotal: number }) => progress.push(details));
-    const exhibit: Exhibit = await environment.run((input: typeof copy) => volumes.verifyDisk(input), copy);
-    expect(exhibit).toMatchObject({
-      id: copy.volumeId,
-      kind: 'disk',
-      source: copy.volumeId,
-      sha256,
-      sizeBytes: 2 ** 30,
-      location: {
-        snapshotId: copy.forensicSnapshotId,
-        accountId: LAB_ACCOUNTS.forensics,
-        region: 'us-east-1',
-        keyArn: lab.config.evidenceKeyArn,
-      },
-      tool: { name: 'ebs-direct' },
+  it('extends a lock and never shortens it, nor makes it weaker; every lock is told', async () => {
+    const { caseId, target, forensicSnapshotId: snapshotId } = await copied(await newCase());
+    const strict = createVolumeActivities({
+      config: { ...lab.config, snapshotLock: { mode: 'compliance', coolOffHours: 2 } },
+      clients: lab.clients,
     });
-    expect(exhibit.notes.join()).toContain('5 blocks of 512 KiB are written in the source and 5 in the copy');
-    expect(progress.at(-1)).toEqual({ blocksDone: 2048, blocksTotal: 2048 });
-    expect(progress.length).toBeGreaterThan(10);
-  });
-
-  it('finds one altered byte: EvidenceMismatch, final, with the place', async () => {
-    const copy = await writtenCase();
-    await writeSnapshot(lab, copy.forensicSnapshotId, Buffer.from([1]), 3 * BLOCK + 2000);
-    const failure = await failureOf(run('verifyDisk', copy));
-    expect(failure).toMatchObject({ type: 'EvidenceMismatch', nonRetryable: true });
-    expect(failure.message).toMatch(/1 of 2048 blocks differ, the first at 3\. Both are kept/);
-  });
-
-  it('takes a block that only the copy lists for equal when it holds zeros, and for different when not', async () => {
-    const zeros = await writtenCase();
-    await writeSnapshot(lab, zeros.forensicSnapshotId, Buffer.alloc(BLOCK), 100 * BLOCK);
-    const exhibit = await run('verifyDisk', zeros);
-    expect(exhibit.notes.join()).toContain('5 blocks of 512 KiB are written in the source and 6 in the copy');
-    const other = await writtenCase();
-    await writeSnapshot(lab, other.forensicSnapshotId, Buffer.from('x'), 100 * BLOCK);
-    expect((await failureOf(run('verifyDisk', other))).message).toContain('the first at 100');
-  });
-
-  it('reads on after throttling and a broken answer', async () => {
-    const copy = await writtenCase();
-    await lab.aws.lab.setFaults([
-      { service: 'ebs', action: 'GetSnapshotBlock', code: 'RequestThrottledException', times: 2 },
-      { service: 'ebs', action: 'GetSnapshotBlock', code: 'InternalServerException', status: 500, times: 2 },
+    const lockFor = async (days: number, by = createVolumeActivities(lab)) => {
+      const input = { caseId, target, owner: 'forensics' as const, snapshotId, days };
+      const { lockedUntil } = await runActivity((one: typeof input) => by.lockSnapshot(one), input);
+      const { Snapshots } = await lab.aws.forensics.ec2.send(
+        new DescribeLockedSnapshotsCommand({ SnapshotIds: [snapshotId] }),
+      );
+      const [lock] = Snapshots!;
+      expect(lock!.LockExpiresOn!.toISOString()).toBe(lockedUntil);
+      return { days: Math.round((Date.parse(lockedUntil) - Date.now()) / 86_400_000), state: lock!.LockState };
+    };
+    const acts = await actsOf(async () => {
+      expect(await lockFor(30)).toEqual({ days: 30, state: 'governance' });
+      expect(await lockFor(7)).toEqual({ days: 30, state: 'governance' });
+      expect(await lockFor(60)).toEqual({ days: 60, state: 'governance' });
+      expect(await lockFor(7, strict)).toEqual({ days: 60, state: 'compliance-cooloff' });
+      expect(await lockFor(90)).toEqual({ days: 90, state: 'compliance-cooloff' });
+      expect(await lockFor(90, strict)).toEqual({ days: 90, state: 'compliance-cooloff' });
+    });
+    expect(acts.map(({ message, data }) => [/ (was|had been) [^(]+/.exec(message)![0].trim(), data!.lock])).toEqual([
+      ['was locked', 'governance'],
+      ['had been locked before', 'governance'],
+      ['was locked for longer than before', 'governance'],
+      ['was locked for longer than before', 'compliance-cooloff'],
+      ['was locked for longer than before', 'compliance-cooloff'],
+      ['had been locked before', 'compliance-cooloff'],
     ]);
-    expect((await run('verifyDisk', copy)).sha256).toBe(sha256);
   });
 
-  it('may not read the source: AccessDenied, final', async () => {
-    const copy = await writtenCase();
-    await lab.aws.lab.setFaults([
-      {
-        service: 'ebs',
-        action: 'GetSnapshotBlock',
-        code: 'AccessDeniedException',
-        account: LAB_ACCOUNTS.member,
-        times: 99,
-      },
-    ]);
-    expect(await failureOf(run('verifyDisk', copy))).toMatchObject({ type: 'AccessDenied', nonRetryable: true });
-  });
-
-  it('is cancelled: ends at once', async () => {
-    const copy = await writtenCase();
-    const environment = new MockActivityEnvironment();
-    environment.once('heartbeat', () => environment.cancel());
-    await expect(environment.run((input: typeof copy) => volumes.verifyDisk(input), copy)).rejects.toThrow(
-      /CANCELLED|cancel/i,
-    );
+  it('tells each thing that is done with a disk, once with the answer lost too', async () => {
+    const opened = await newCase();
+    const acts = await actsOf(async () => {
+      const { caseId, target, sourceSnapshotId } = await copied(opened);
+      await run('unshareSnapshot', { caseId, target, snapshotId: sourceSnapshotId });
+      await copied(opened);
+    });
+    const told = acts.map(({ message }) => message).join('\n');
+    expect(told).toMatch(/^One crash-consistent snapshot of \d volumes of i-\w+ was begun: snap-/m);
+    expect(told).toMatch(/^Snapshots that an earlier attempt of this step had made were found: snap-/m);
+    expect(told).toMatch(/was shared with the forensics account/);
+    expect(told).toMatch(/is no longer shared with the forensics account/);
+    expect(told).toMatch(/is copied into the forensics account under its own key, as snap-\w+$/m);
+    expect(told).toMatch(/as snap-\w+, which an earlier attempt of this step had begun$/m);
+    const [copy] = acts.filter(({ data }) => data && 'key' in data);
+    expect(copy).toMatchObject({ exhibit: { kind: 'disk', id: opened.suspect.volumeIds[0] } });
+    expect(copy!.awsCalls).toMatchObject([{ call: 'ec2:CopySnapshot' }]);
   });
 });

@@ -5,9 +5,16 @@ import { encryptionsOf } from '../../bench/suspects';
 import { MemoryImageReader } from '../../activities/memory-image';
 
 test('options have defaults and are checked', () => {
-  expect(readOptions([])).toEqual({ labFootprint: false, volumes: [1, 4], runs: 1, modes: ['zero', 'realistic'] });
+  expect(readOptions([])).toEqual({
+    labFootprint: false,
+    blockReader: false,
+    volumes: [1, 4],
+    runs: 1,
+    modes: ['zero', 'realistic'],
+  });
   expect(readOptions(['--volumes', '2', '--runs', '3', '--durations', 'zero', '--json', 'a.json'])).toEqual({
     labFootprint: false,
+    blockReader: false,
     volumes: [2],
     runs: 3,
     modes: ['zero'],

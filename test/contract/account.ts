@@ -1,3 +1,4 @@
+import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EBSClient } from '@aws-sdk/client-ebs';
 import { EC2Client } from '@aws-sdk/client-ec2';
@@ -26,6 +27,7 @@ export interface ClientSettings {
 
 /** The clients of one identity. */
 export class Account {
+  readonly autoScaling: AutoScalingClient;
   readonly dynamodb: DynamoDBClient;
   readonly ebs: EBSClient;
   readonly ec2: EC2Client;
@@ -49,6 +51,7 @@ export class Account {
       // The lab throttles nobody, and one attempt shows its errors; on AWS the SDK waits when it is throttled.
       ...(endpoints ? { endpoint: endpoints.aws, maxAttempts: 1 } : { maxAttempts: 8 }),
     };
+    this.autoScaling = new AutoScalingClient(common);
     this.dynamodb = new DynamoDBClient(common);
     this.ebs = new EBSClient(common);
     this.ec2 = new EC2Client(common);
@@ -71,7 +74,7 @@ export class Account {
   }
 
   close(): void {
-    const { dynamodb, ebs, ec2, iam, kms, s3, sns, ssm, sts } = this;
-    for (const client of [dynamodb, ebs, ec2, iam, kms, s3, sns, ssm, sts]) client.destroy();
+    const { autoScaling, dynamodb, ebs, ec2, iam, kms, s3, sns, ssm, sts } = this;
+    for (const client of [autoScaling, dynamodb, ebs, ec2, iam, kms, s3, sns, ssm, sts]) client.destroy();
   }
 }

@@ -1,8 +1,18 @@
 /** The services that the product calls: package and client of the SDK, and the API Reference that documents them. */
 export const SERVICES = [
+  {
+    package: '@aws-sdk/client-auto-scaling',
+    client: 'AutoScalingClient',
+    reference: 'Amazon EC2 Auto Scaling API Reference',
+  },
   { package: '@aws-sdk/client-dynamodb', client: 'DynamoDBClient', reference: 'Amazon DynamoDB API Reference' },
   { package: '@aws-sdk/client-ebs', client: 'EBSClient', reference: 'EBS direct APIs Reference' },
   { package: '@aws-sdk/client-ec2', client: 'EC2Client', reference: 'Amazon EC2 API Reference' },
+  {
+    package: '@aws-sdk/client-elastic-load-balancing-v2',
+    client: 'ElasticLoadBalancingV2Client',
+    reference: 'Elastic Load Balancing API Reference',
+  },
   { package: '@aws-sdk/client-iam', client: 'IAMClient', reference: 'IAM API Reference' },
   { package: '@aws-sdk/client-kms', client: 'KMSClient', reference: 'AWS KMS API Reference' },
   { package: '@aws-sdk/client-s3', client: 'S3Client', reference: 'Amazon S3 API Reference' },

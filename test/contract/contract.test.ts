@@ -2,6 +2,8 @@
  * What AWS documents and the product builds on, asked with the AWS SDK: of the lab, or with LAB=aws of two accounts of
  * AWS (docs/contract-tests.md). One target serves all parts.
  */
+import './auto-scaling.contract';
+import './containment.contract';
 import './dynamodb.contract';
 import './ebs-direct.contract';
 import './ec2-addresses.contract';

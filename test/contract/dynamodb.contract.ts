@@ -1,10 +1,14 @@
 import {
+  type AttributeValue,
+  BatchGetItemCommand,
   CreateTableCommand,
   type CreateTableCommandInput,
   DeleteTableCommand,
   DescribeTableCommand,
   GetItemCommand,
   PutItemCommand,
+  QueryCommand,
+  ScanCommand,
   TransactionCanceledException,
   TransactWriteItemsCommand,
   UpdateItemCommand,
@@ -21,14 +25,22 @@ const definition = (TableName: string): CreateTableCommandInput => ({
   KeySchema: [{ AttributeName: 'pk', KeyType: 'HASH' }],
   Tags: target().resources.tags(),
 });
+const sortedDefinition = (TableName: string): CreateTableCommandInput => ({
+  ...definition(TableName),
+  AttributeDefinitions: ['pk', 'sk'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' })),
+  KeySchema: [
+    { AttributeName: 'pk', KeyType: 'HASH' },
+    { AttributeName: 'sk', KeyType: 'RANGE' },
+  ],
+});
 
 let shared: Promise<string> | undefined;
 /** One table for all tests; each takes keys of its own. */
-const table = (): Promise<string> => (shared ??= makeTable());
-async function makeTable(): Promise<string> {
+const table = (): Promise<string> => (shared ??= makeTable(definition));
+async function makeTable(define: (TableName: string) => CreateTableCommandInput): Promise<string> {
   const { forensics, resources } = target();
   const TableName = resources.name();
-  await forensics.dynamodb.send(new CreateTableCommand(definition(TableName)));
+  await forensics.dynamodb.send(new CreateTableCommand(define(TableName)));
   resources.later(`table ${TableName}`, () => forensics.dynamodb.send(new DeleteTableCommand({ TableName })));
   await waitUntilTableExists({ client: forensics.dynamodb, maxWaitTime: 300, minDelay: 1 }, { TableName });
   return TableName;
@@ -91,6 +103,75 @@ describe('Amazon DynamoDB', () => {
       );
       expect(await item('get')).toEqual({ pk: { S: 'get' }, value: { S: 'x' } });
       expect(await item('none')).toBeUndefined();
+    },
+  );
+
+  documented(
+    'Amazon DynamoDB API Reference: BatchGetItem',
+    'returns the attributes of the items that exist; a requested item that does not exist is not returned in the result',
+    async () => {
+      const { forensics } = target();
+      const TableName = await table();
+      const Item = { pk: { S: 'batch' } };
+      await forensics.dynamodb.send(new PutItemCommand({ TableName, Item }));
+      const { Responses } = await forensics.dynamodb.send(
+        new BatchGetItemCommand({
+          RequestItems: { [TableName]: { Keys: [Item, { pk: { S: 'batch-none' } }], ConsistentRead: true } },
+        }),
+      );
+      expect(Responses![TableName]).toEqual([Item]);
+    },
+  );
+
+  documented(
+    'Amazon DynamoDB API Reference: Query',
+    'all items with that partition key value are retrieved, narrowed by a condition on the sort key; results are always sorted by it',
+    async () => {
+      const { forensics } = target();
+      const TableName = await makeTable(sortedDefinition);
+      for (const sk of ['EVENT#2', 'HEAD', 'EVENT#1'])
+        await forensics.dynamodb.send(new PutItemCommand({ TableName, Item: { pk: { S: 'case' }, sk: { S: sk } } }));
+      const { Items } = await forensics.dynamodb.send(
+        new QueryCommand({
+          TableName,
+          KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
+          ExpressionAttributeValues: { ':pk': { S: 'case' }, ':prefix': { S: 'EVENT#' } },
+          ConsistentRead: true,
+        }),
+      );
+      expect(Items!.map(({ sk }) => sk!.S)).toEqual(['EVENT#1', 'EVENT#2']);
+    },
+  );
+
+  documented(
+    'Amazon DynamoDB API Reference: Scan',
+    'returns every item; FilterExpression: applied after a Scan completes but before the results are returned; LastEvaluatedKey: where the next one goes on',
+    async () => {
+      const { forensics } = target();
+      const TableName = await makeTable(sortedDefinition);
+      for (const pk of ['a', 'b', 'c'])
+        for (const sk of ['HEAD', 'EVENT#1'])
+          await forensics.dynamodb.send(new PutItemCommand({ TableName, Item: { pk: { S: pk }, sk: { S: sk } } }));
+      const found: string[] = [];
+      let from: Record<string, AttributeValue> | undefined;
+      let pages = 0;
+      do {
+        const page = await forensics.dynamodb.send(
+          new ScanCommand({
+            TableName,
+            FilterExpression: 'sk = :head',
+            ExpressionAttributeValues: { ':head': { S: 'HEAD' } },
+            ConsistentRead: true,
+            Limit: 4,
+            ExclusiveStartKey: from,
+          }),
+        );
+        found.push(...page.Items!.map(({ pk }) => pk!.S!));
+        from = page.LastEvaluatedKey;
+        pages += 1;
+      } while (from);
+      expect(found.sort()).toEqual(['a', 'b', 'c']);
+      expect(pages).toBeGreaterThan(1);
     },
   );
 

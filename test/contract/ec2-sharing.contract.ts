@@ -1,4 +1,9 @@
-import { CopySnapshotCommand, ModifySnapshotAttributeCommand, type Snapshot } from '@aws-sdk/client-ec2';
+import {
+  CopySnapshotCommand,
+  DescribeSnapshotAttributeCommand,
+  ModifySnapshotAttributeCommand,
+  type Snapshot,
+} from '@aws-sdk/client-ec2';
 import { CreateGrantCommand, type GrantOperation } from '@aws-sdk/client-kms';
 import { documented } from './documented';
 import { BLOCK_SIZE, policyDocument, type PolicyStatement } from './resources';
@@ -70,6 +75,26 @@ describe('sharing EBS snapshots', () => {
       });
       const { SnapshotId } = await resources.snapshot(member, { VolumeId });
       expect(await outcome(share(SnapshotId!))).toBe('InvalidParameter');
+    },
+  );
+
+  documented(
+    'Amazon EC2 API Reference: DescribeSnapshotAttribute',
+    'createVolumePermission: the users and groups that have the permissions for creating volumes from the snapshot',
+    async () => {
+      const { member, forensics, resources } = target();
+      const SnapshotId = await resources.writtenSnapshot(member, new Map());
+      const permissions = async () =>
+        (
+          await member.ec2.send(
+            new DescribeSnapshotAttributeCommand({ SnapshotId, Attribute: 'createVolumePermission' }),
+          )
+        ).CreateVolumePermissions ?? [];
+      expect(await permissions()).toEqual([]);
+      await share(SnapshotId);
+      expect(await permissions()).toEqual([{ UserId: forensics.accountId }]);
+      await share(SnapshotId, 'remove');
+      expect(await permissions()).toEqual([]);
     },
   );
 

@@ -6,6 +6,7 @@ import {
   type CreateSnapshotsCommandInput,
   CreateTagsCommand,
   CreateVolumeCommand,
+  DeleteSnapshotCommand,
   DescribeSnapshotsCommand,
   type Snapshot,
   waitUntilSnapshotCompleted,
@@ -232,6 +233,18 @@ describe('EBS snapshots', () => {
       const KmsKeyId = `arn:aws:kms:${region}:${member.accountId}:key/00000000-0000-0000-0000-000000000000`;
       const failed = await settled(await copy(source, { Encrypted: true, KmsKeyId }));
       expect(failed).toMatchObject({ State: 'error', StateMessage: 'Given key ID is not accessible' });
+    },
+  );
+
+  documented(
+    'Amazon EC2 API Reference: DeleteSnapshot',
+    'deletes the specified snapshot; one that is not there is InvalidSnapshot.NotFound',
+    async () => {
+      const { member, resources } = target();
+      const SnapshotId = await resources.writtenSnapshot(member, new Map());
+      const remove = () => outcome(member.ec2.send(new DeleteSnapshotCommand({ SnapshotId })));
+      expect(await remove()).toBe('accepted');
+      expect(await remove()).toBe('InvalidSnapshot.NotFound');
     },
   );
 

@@ -1,10 +1,13 @@
+import { createHash, createPublicKey, verify } from 'node:crypto';
 import {
   CreateAliasCommand,
   CreateKeyCommand,
   DeleteAliasCommand,
   DescribeKeyCommand,
   GetKeyPolicyCommand,
+  GetPublicKeyCommand,
   PutKeyPolicyCommand,
+  SignCommand,
 } from '@aws-sdk/client-kms';
 import type { Account } from './account';
 import { documented } from './documented';
@@ -52,6 +55,57 @@ describe('AWS KMS', () => {
       expect(await outcome(member.kms.send(create))).toBe('MalformedPolicyDocumentException');
     },
   );
+
+  documented(
+    'AWS KMS API Reference: GetPublicKey',
+    'returns the public key of an asymmetric KMS key: DER-encoded X.509 SubjectPublicKeyInfo, its spec, usage and algorithms',
+    async () => {
+      const { member, resources } = target();
+      const KeyId = await resources.signingKey(member);
+      const { PublicKey, KeySpec, KeyUsage, SigningAlgorithms, ...answer } = await member.kms.send(
+        new GetPublicKeyCommand({ KeyId }),
+      );
+      expect({ KeySpec, KeyUsage, SigningAlgorithms }).toEqual({
+        KeySpec: 'ECC_NIST_P256',
+        KeyUsage: 'SIGN_VERIFY',
+        SigningAlgorithms: ['ECDSA_SHA_256'],
+      });
+      expect(answer.KeyId).toBe(KeyId);
+      const key = createPublicKey({ key: Buffer.from(PublicKey!), format: 'der', type: 'spki' });
+      expect(key.asymmetricKeyDetails?.namedCurve).toBe('prime256v1');
+    },
+  );
+
+  documented(
+    'AWS KMS API Reference: Sign',
+    'Signature: with ECDSA_SHA_256 a DER-encoded object as of ANS X9.62; with MessageType DIGEST, KMS skips the hashing step',
+    async () => {
+      const { member, resources } = target();
+      const KeyId = await resources.signingKey(member);
+      const message = Buffer.from('a seal');
+      const { PublicKey } = await member.kms.send(new GetPublicKeyCommand({ KeyId }));
+      const { Signature } = await member.kms.send(
+        new SignCommand({
+          KeyId,
+          Message: createHash('sha256').update(message).digest(),
+          MessageType: 'DIGEST',
+          SigningAlgorithm: 'ECDSA_SHA_256',
+        }),
+      );
+      const key = createPublicKey({ key: Buffer.from(PublicKey!), format: 'der', type: 'spki' });
+      expect(verify('sha256', message, key, Buffer.from(Signature!))).toBe(true);
+    },
+  );
+
+  documented('AWS KMS API Reference: Sign', 'KeyUsage of the KMS key must be SIGN_VERIFY', async () => {
+    const { member, resources } = target();
+    const sign = new SignCommand({
+      KeyId: await resources.key(member),
+      Message: Buffer.from('a seal'),
+      SigningAlgorithm: 'ECDSA_SHA_256',
+    });
+    expect(await outcome(member.kms.send(sign))).not.toBe('accepted');
+  });
 
   documented(
     'AWS KMS API Reference: CreateAlias',

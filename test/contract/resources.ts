@@ -32,7 +32,7 @@ import {
   DeleteRolePolicyCommand,
   PutRolePolicyCommand,
 } from '@aws-sdk/client-iam';
-import { CreateKeyCommand, ScheduleKeyDeletionCommand } from '@aws-sdk/client-kms';
+import { CreateKeyCommand, type CreateKeyCommandInput, ScheduleKeyDeletionCommand } from '@aws-sdk/client-kms';
 import {
   AbortMultipartUploadCommand,
   type BucketLocationConstraint,
@@ -303,12 +303,21 @@ export class Resources {
   }
 
   /** ARN of a symmetric key. Without a policy its account administers it by IAM policies. */
-  async key(account: Account, Policy?: string): Promise<string> {
+  key(account: Account, Policy?: string): Promise<string> {
+    return this.anyKey(account, Policy === undefined ? {} : { Policy });
+  }
+
+  /** An asymmetric one, for signatures by ECDSA with P-256. */
+  signingKey(account: Account): Promise<string> {
+    return this.anyKey(account, { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' });
+  }
+
+  private async anyKey(account: Account, settings: CreateKeyCommandInput): Promise<string> {
     const { KeyMetadata } = await account.kms.send(
       new CreateKeyCommand({
         Description: this.prefix,
         Tags: this.tags().map(({ Key, Value }) => ({ TagKey: Key, TagValue: Value })),
-        ...(Policy !== undefined && { Policy }),
+        ...settings,
       }),
     );
     const { KeyId, Arn } = KeyMetadata!;

@@ -121,6 +121,24 @@ describe('S3 Object Lock', () => {
   );
 
   documented(
+    'Amazon S3 API Reference: PutObjectLegalHold',
+    'applies a legal hold configuration to the specified object; versionId: the version ID of the object that you want to place a legal hold on',
+    async () => {
+      const { forensics } = target();
+      const [held, other] = [await put('one of two'), await put('one of two')];
+      await hold(held, 'ON');
+      await hold(held, 'ON');
+      const statusOf = async (version: Version) =>
+        (await forensics.s3.send(new HeadObjectCommand(version))).ObjectLockLegalHoldStatus ?? 'OFF';
+      expect([await statusOf(held), await statusOf(other)]).toEqual(['ON', 'OFF']);
+      expect([await remove(held, true), await remove(other)]).toEqual(['AccessDenied', 'accepted']);
+      await hold(held, 'OFF');
+      expect(await statusOf(held)).toBe('OFF');
+      expect(await remove(held)).toBe('accepted');
+    },
+  );
+
+  documented(
     'Amazon S3 User Guide: Locking objects with Object Lock',
     'a simple DELETE of a protected object returns 200 OK and inserts a delete marker; the version stays',
     async () => {

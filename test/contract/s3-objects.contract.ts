@@ -8,6 +8,7 @@ import {
   GetPublicAccessBlockCommand,
   HeadObjectCommand,
   ListObjectVersionsCommand,
+  type ListObjectVersionsCommandOutput,
   PutBucketEncryptionCommand,
   PutBucketLifecycleConfigurationCommand,
   PutBucketPolicyCommand,
@@ -318,6 +319,38 @@ describe('S3 objects', () => {
       expect(await outcome(get(VersionId))).toBe('NoSuchVersion');
       const { Versions, DeleteMarkers } = await forensics.s3.send(new ListObjectVersionsCommand({ Bucket }));
       expect([Versions?.length ?? 0, DeleteMarkers!.length]).toEqual([0, 1]);
+    },
+  );
+
+  documented(
+    'Amazon S3 API Reference: ListObjectVersions',
+    'returns metadata about all versions of the objects in a bucket, delete markers apart; IsTruncated: follow it up with NextKeyMarker and NextVersionIdMarker',
+    async () => {
+      const { forensics, resources } = target();
+      const Bucket = await resources.bucket(forensics, { objectLock: true });
+      const made: string[] = [];
+      for (const Key of ['cases/1/a', 'cases/1/a', 'cases/1/b', 'cases/2/a'])
+        made.push((await forensics.s3.send(new PutObjectCommand({ Bucket, Key, Body: 'x' }))).VersionId!);
+      await forensics.s3.send(new DeleteObjectCommand({ Bucket, Key: 'cases/1/b' }));
+      const listed: string[] = [];
+      const markers: string[] = [];
+      let next: { KeyMarker?: string | undefined; VersionIdMarker?: string | undefined } | undefined = {};
+      let pages = 0;
+      while (next) {
+        const page: ListObjectVersionsCommandOutput = await forensics.s3.send(
+          new ListObjectVersionsCommand({ Bucket, Prefix: 'cases/1/', MaxKeys: 2, ...next }),
+        );
+        listed.push(...(page.Versions ?? []).map(({ VersionId }) => VersionId!));
+        markers.push(...(page.DeleteMarkers ?? []).map(({ Key, IsLatest }) => `${Key!} ${String(IsLatest)}`));
+        pages += 1;
+        next = page.IsTruncated
+          ? { KeyMarker: page.NextKeyMarker, VersionIdMarker: page.NextVersionIdMarker }
+          : undefined;
+      }
+      // Of one key the newest version comes first.
+      expect(listed).toEqual([made[1], made[0], made[2]]);
+      expect(markers).toEqual(['cases/1/b true']);
+      expect(pages).toBeGreaterThan(1);
     },
   );
 

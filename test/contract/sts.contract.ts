@@ -51,6 +51,22 @@ describe('AWS STS', () => {
   );
 
   documented(
+    'AWS STS API Reference: GetCallerIdentity',
+    'returns details about the IAM user or role whose credentials are used to call the operation; no permissions are required',
+    async () => {
+      const { forensics, resources } = target();
+      const { arn } = await resources.role(forensics, {
+        trust: trusting(forensics),
+        policy: [{ Effect: 'Deny', Action: 'sts:GetCallerIdentity', Resource: '*' }],
+      });
+      const assumed = await resources.assumed(forensics, forensics, arn);
+      const { Account, Arn } = await assumed.sts.send(new GetCallerIdentityCommand({}));
+      expect(Account).toBe(forensics.accountId);
+      expect(Arn).toMatch(/^arn:aws:sts::\d{12}:assumed-role\/[^/]+\/[^/]+$/);
+    },
+  );
+
+  documented(
     'IAM User Guide: Access to AWS accounts owned by third parties',
     'sts:ExternalId: the role can be assumed only with the external ID that the trust policy’s condition names',
     async () => {

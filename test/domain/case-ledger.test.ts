@@ -4,7 +4,14 @@ import { findingIdsForMemo, JOINED_FINDINGS_KEPT, keptReasons, REASONS_KEPT } fr
 import { beingAcquired, beingExamined, messageRefused } from '../../domain/case-story';
 import { planContainment } from '../../domain/containment';
 import type { ExaminationFinding } from '../../domain/examination';
-import { caseRequest, diskExhibit, instanceFacts, volumeId, volumes } from '../workflows/case-fixtures';
+import {
+  caseRequest,
+  CONSENT_REQUIRED,
+  diskExhibit,
+  instanceFacts,
+  volumeId,
+  volumes,
+} from '../workflows/case-fixtures';
 
 const AT = '2026-11-22T07:00:00.000Z';
 const VOLUMES = 40;
@@ -39,7 +46,8 @@ test('a case of 40 volumes with hostile names and all that can go wrong stays wi
   });
   book.facts = facts;
   book.planned(planContainment(facts));
-  book.checkpoint('isolation', { state: 'open', planHash: 'a'.repeat(64), openedAt: AT, escalated: true });
+  book.asksFor('isolation', 'a'.repeat(64), CONSENT_REQUIRED, AT);
+  book.isOverdue('isolation');
   book.startPhase('acquisition', AT);
   const children = facts.volumes.map((volume) => ({ title: HOSTILE, workflowId: `i-1-x/disk/${volume.volumeId}` }));
   for (const { volumeId: id } of facts.volumes) {

@@ -1,6 +1,8 @@
 /** What goes wrong on a bad day, in a whole lab: the outcome says it, and nothing else is lost. */
-import { writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DescribeSnapshotsCommand } from '@aws-sdk/client-ec2';
 import { DEFAULT_POLICY, type Policy } from '../../domain/policy';
 import { guardDutyEvent } from '../../lab/seed/guardduty-finding';
 import { decide, outcomeOf, startTestLab, type TestLab, until } from './support';
@@ -48,6 +50,47 @@ test('one volume’s copy ends in error: that disk is missing with AWS’s reaso
   expect(outcome.containment).toBeUndefined();
   expect(outcome.decisions).toMatchObject([{ verdict: 'reject', approver: 'ann', reason: 'the shop must stay open' }]);
 });
+
+test('a block of one forensic copy is altered: that disk fails with the block’s index, its siblings go on', async () => {
+  const suspect = await lab.launch({ kind: 'paper' });
+  await lab.emulator.hold('copies');
+  const handle = await lab.openCase(suspect);
+  const altered = await firstForensicCopy(suspect.volumeIds);
+  const image = await open(path.join(lab.config.stateFolder, 'ebs', 'snapshots', `${altered.snapshotId}.img`), 'r+');
+  await image.write(Buffer.from('not what was snapshotted'), 0, 24, 5 * 512 * 1024 + 100);
+  await image.close();
+  await lab.emulator.hold();
+  await until(handle, 'the isolation checkpoint open', (now) => now.checkpoints.isolation.state === 'open');
+  await decide(handle, { verdict: 'reject', reason: 'the shop must stay open' });
+  const outcome = await outcomeOf(handle);
+  const disks = outcome.missing.filter(({ kind }) => kind === 'disk');
+  expect(disks).toMatchObject([
+    {
+      id: altered.volumeId,
+      reason: expect.stringMatching(/1 of \d+ blocks differ, the first at 5\. Both are kept/) as string,
+    },
+  ]);
+  expect(outcome.exhibits.map(({ id }) => id).sort()).toEqual(
+    suspect.volumeIds.filter((id) => id !== altered.volumeId).sort(),
+  );
+});
+
+/** A copy in the forensics account whose bytes are there, and which is not complete yet. */
+async function firstForensicCopy(volumeIds: string[]): Promise<{ volumeId: string; snapshotId: string }> {
+  const deadline = Date.now() + 120_000;
+  while (Date.now() < deadline) {
+    const { Snapshots: copies = [] } = await lab.deployment.forensics.ec2.send(
+      new DescribeSnapshotsCommand({ OwnerIds: ['self'] }),
+    );
+    for (const { SnapshotId: snapshotId, Tags } of copies) {
+      const volumeId = Tags?.find(({ Key }) => Key === 'forensics:volume')?.Value;
+      if (snapshotId !== undefined && volumeId !== undefined && volumeIds.includes(volumeId))
+        return { volumeId, snapshotId };
+    }
+    await sleep(100);
+  }
+  throw new Error('no copy of these volumes was made');
+}
 
 test('an instance without an agent: no memory, with the reason; disks and isolation all the same', async () => {
   const suspect = await lab.launch({ tags: { 'lab:agent': 'none' } });

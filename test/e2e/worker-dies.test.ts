@@ -84,6 +84,6 @@ test('killed in triage, protection, acquisition, containment, examination and re
   );
   // One version of each.
   expect(Versions!.map(({ Key }) => Key!.slice(Prefix.length)).sort()).toEqual(
-    ['acquisition.json', 'kernel-facts.tar.gz', 'memory.lime'].map((name) => `attempt-1/${name}`),
+    ['acquisition.json', 'kernel-facts.tar.gz', 'memory.lime', 'part-digests.txt'].map((name) => `attempt-1/${name}`),
   );
 });

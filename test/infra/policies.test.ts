@@ -24,11 +24,12 @@ import {
   RunInstancesCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
-import { CreateUserCommand } from '@aws-sdk/client-iam';
+import { CreateRoleCommand, CreateUserCommand, PutRolePolicyCommand } from '@aws-sdk/client-iam';
 import { CreateBucketCommand, DeleteObjectCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { SendCommandCommand } from '@aws-sdk/client-ssm';
 import { AssumeRoleCommand } from '@aws-sdk/client-sts';
 import type { MemberPurpose } from '../../activities/aws/clients';
+import { revocationPolicy } from '../../domain/containment';
 import { LAB_ACCOUNTS, LAB_REGION } from '../../lab/config';
 import { deploy, type LabDeployment } from '../../lab/seed/deployment';
 import { type AccountClients, type EmulatedAws, refusal, startEmulatedAws } from '../lab/aws/emulated-aws';
@@ -163,7 +164,7 @@ describe('policies of the product', () => {
       await send(deployment.config.documents.acquireMemoryLinux.arn);
     });
 
-    it('containment takes an Elastic IP address off, and gives none back', async () => {
+    it('containment takes an Elastic IP address off and gives it back, but gets itself no other one', async () => {
       const { ec2 } = deployment.member;
       const { AllocationId, PublicIp } = await ec2.send(new AllocateAddressCommand({ Domain: 'vpc' }));
       const associate = new AssociateAddressCommand({ AllocationId, NetworkInterfaceId: suspect.interfaceId });
@@ -173,7 +174,20 @@ describe('policies of the product', () => {
         new DescribeAddressesCommand({ Filters: [{ Name: 'public-ip', Values: [PublicIp!] }] }),
       );
       await contain.ec2.send(new DisassociateAddressCommand({ AssociationId: Addresses![0]!.AssociationId }));
-      expect(await refusal(contain.ec2.send(associate))).toBe(DENIED);
+      await contain.ec2.send(associate);
+      expect(await refusal(contain.ec2.send(new AllocateAddressCommand({ Domain: 'vpc' })))).toBe(DENIED);
+    });
+
+    it('containment gives roles to instances only, and never changes what the product’s own roles may do', async () => {
+      const contain = await enter('contain');
+      const policy = { PolicyName: 'more', PolicyDocument: JSON.stringify(revocationPolicy('2026-01-01T00:00:00Z')) };
+      for (const RoleName of Object.values(deployment.config.memberRoles))
+        expect(await refusal(contain.iam.send(new PutRolePolicyCommand({ RoleName, ...policy })))).toMatch(
+          /AccessDenied/,
+        );
+      expect(
+        await refusal(contain.iam.send(new CreateRoleCommand({ RoleName: 'more', AssumeRolePolicyDocument: '{}' }))),
+      ).toMatch(/AccessDenied/);
     });
 
     it('containment reads neither evidence nor snapshots, and makes none', async () => {

@@ -41,7 +41,7 @@ export async function recordHistories(): Promise<void> {
   const cancelled = await temporal.runCase(
     {
       failures: { startMemoryCapture },
-      decision: { isolationConsent: { consent: 'required', reminderSeconds: 0.3, escalateAfterSeconds: 0.5 } },
+      decision: { isolationConsent: { ...CONSENT_REQUIRED, reminderSeconds: 0.3, escalateAfterSeconds: 0.5 } },
     },
     caseRequest(),
     async (run) => {

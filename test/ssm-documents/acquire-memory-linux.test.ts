@@ -6,6 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { readKernelFacts } from '../../activities/kernel-facts';
+import { readPartDigests } from '../../activities/memory-parts';
 import { type Manifest, renderManifest } from '../../domain/manifest';
 import { type ObjectServer, SIGNATURE, startObjectServer } from './object-server';
 import { type DocumentRun, runDocument } from './run-document';
@@ -371,6 +372,28 @@ describe('what the kernel says of itself', () => {
       version: 'Linux version 6.1.0-1-cloud-amd64 (builder) #1 SMP\n',
       iomem: '00001000-0009fbff : System RAM\n',
     });
+  });
+
+  test('and the digests of its parts, each as it was sent, and what is known of its clock', async () => {
+    const env = await machine({
+      'sys/devices/system/clocksource/clocksource0/current_clocksource': 'tsc\n',
+      'run/systemd/timesync/synchronized': '',
+    });
+    const manifest = publish('manifest', {
+      tools: [publishTool(tool(imageFile))],
+      parts: parts(1, 8),
+      outputs: [{ name: 'part-digests.txt', url: server.url('/digests') }],
+    });
+    const run = await acquire(manifest, env);
+    const list = server.put('/digests')!;
+    expect(run.result).toMatchObject({
+      partDigests: { sha256: sha256(list), sizeBytes: list.length },
+      timeSource: 'clock source tsc; systemd-timesyncd has synchronized the clock',
+    });
+    const sent = [0, 1, 2, 3].map((index) => image.subarray(index * PART_SIZE, (index + 1) * PART_SIZE));
+    expect(readPartDigests(list.toString())).toEqual(
+      sent.map((part) => ({ sha256: sha256(part), sizeBytes: part.length })),
+    );
   });
 
   test('that cannot be had costs no image', async () => {

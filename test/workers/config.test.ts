@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { stringify } from 'yaml';
 import { ConfigurationError, loadConfig, parseConfig } from '../../workers/config';
 import { DEFAULT_POLICY } from '../../domain/policy';
@@ -14,6 +17,8 @@ const sound = {
   memberRoles: { triage: 'ForensicsTriage', acquire: 'ForensicsAcquire', contain: 'ForensicsContain' },
   sharingKeyAlias: 'alias/forensics-sharing',
   evidenceKeyArn: 'arn:aws:kms:us-east-1:044455556666:key/1',
+  sealingKeyArn: 'arn:aws:kms:us-east-1:044455556666:key/2',
+  verifier: { key: 'verifier/verify.cjs', sha256: 'b'.repeat(64) },
   buckets: { staging: 's', evidence: 'e', tools: 't' },
   caseTable: 'forensic-cases',
   topicArn: 'arn:aws:sns:us-east-1:044455556666:forensics',
@@ -62,6 +67,26 @@ describe('the worker’s configuration', () => {
     expect(problem({ memoryTools: [] })).toContain('name at least one acquisition tool');
   });
 
+  test('takes a policy in it or in a file of its own, and names the line of what is wrong there', () => {
+    const inline = parseConfig(stringify({ ...sound, policy: { version: 1, retentionDays: 7 } }), 'forensics.yaml');
+    expect(inline.policy).toEqual({ ...DEFAULT_POLICY, retentionDays: 7 });
+    expect(inline).not.toHaveProperty('policyFile');
+    expect(problem({ policy: { version: 1, isolation: 'later' } })).toMatch(/:\d+:\d+ policy.isolation: is "later"/);
+
+    const folder = mkdtempSync(path.join(tmpdir(), 'policy-file-'));
+    const read = () =>
+      parseConfig(stringify({ ...sound, policyFile: 'policy.yaml' }), path.join(folder, 'forensics.yaml'));
+    try {
+      expect(read).toThrow(/policyFile: .*policy.yaml cannot be read/);
+      writeFileSync(path.join(folder, 'policy.yaml'), 'version: 1\nretentionDays: 8');
+      expect(read().policy.retentionDays).toBe(8);
+      writeFileSync(path.join(folder, 'policy.yaml'), 'version: 1\nretentionDays: 0');
+      expect(read).toThrow(/policy.yaml:2:16 retentionDays: must be 1 or more/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   test('refuses a misspelt field instead of ignoring it', () => {
     expect(problem({ evidenceKeyArm: 'x' })).toContain('evidenceKeyArm');
   });
@@ -71,7 +96,7 @@ describe('the worker’s configuration', () => {
   });
 
   test('says where YAML is broken', () => {
-    expect(() => parseConfig('region: [', 'forensics.yaml')).toThrow(/forensics.yaml: .*line 1/s);
+    expect(() => parseConfig('region: [', 'forensics.yaml')).toThrow(/forensics.yaml:1:10 the file: /);
   });
 
   test('says that FORENSICS_CONFIG is missing or unreadable', () => {

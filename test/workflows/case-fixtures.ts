@@ -87,13 +87,17 @@ export function instanceFacts(request: CaseRequest, changes: Partial<InstanceFac
 }
 
 export function policyDecision(changes: Partial<PolicyDecision> = {}): PolicyDecision {
-  const { checkpoints, deadlines, retentionDays } = DEFAULT_POLICY;
+  const { checkpoints, containment, examinationProfile, deadlines, retentionDays } = DEFAULT_POLICY;
   return {
     acquireMemory: true,
     acquireDisks: true,
     isolation: 'after-memory',
+    containment,
+    examinationProfile,
     acquisitionConsent: checkpoints.acquisition,
     isolationConsent: { ...checkpoints.isolation, consent: 'not-required' },
+    releaseConsent: checkpoints.release,
+    roles: {},
     deadlines,
     retentionDays,
     reasons: ['severity high and no tag against it: memory and every disk are acquired'],

@@ -1,6 +1,6 @@
 import { planContainment, planHash } from '../../domain/containment';
 import { caseRequest, CONSENT_REQUIRED, instanceFacts } from './case-fixtures';
-import { until, type Script } from './fakes';
+import { failure, until, type Script } from './fakes';
 import { TemporalForTests, type CaseRun } from './temporal';
 
 let temporal: TemporalForTests;
@@ -113,7 +113,7 @@ test.concurrent(
 );
 
 test.concurrent('who waits is reminded, and once the checkpoint is escalated; it goes on waiting', async () => {
-  const policy = { consent: 'required', reminderSeconds: 1, escalateAfterSeconds: 4 } as const;
+  const policy = { ...CONSENT_REQUIRED, reminderSeconds: 1, escalateAfterSeconds: 4 };
   const { outcome, fakes } = await temporal.runCase(
     { decision: { isolationConsent: policy } },
     caseRequest(),
@@ -134,3 +134,104 @@ test.concurrent('who waits is reminded, and once the checkpoint is escalated; it
   expect(kinds.indexOf('consent-reminder')).toBeLessThan(kinds.indexOf('consent-escalated'));
   expect(fakes.events().find((event) => event.kind === 'consent-reminder')).toMatchObject({ notify: true });
 });
+
+/** A proof as the stand-in for STS answers it: the address is the principal. */
+const proofOf = (arn: string) => ({ url: arn, headers: {}, body: '' });
+const RESPONDER = (session: string) =>
+  `arn:aws:sts::444455556666:assumed-role/AWSReservedSSO_Responder_0123/${session}`;
+const APPROVE = { checkpoint: 'isolation', verdict: 'approve', approver: 'typed' };
+const askedWith = (policy: Partial<typeof CONSENT_REQUIRED>, roles: Record<string, string[]> = {}): Script => ({
+  decision: { isolationConsent: { ...CONSENT_REQUIRED, ...policy }, roles },
+});
+
+test.concurrent('two people with a role, each proven by STS: one is not enough, and nobody counts twice', async () => {
+  const script = askedWith(
+    { quorum: 2, roles: ['responder'], provenIdentityRequired: true },
+    { responder: ['arn:aws:sts::444455556666:assumed-role/AWSReservedSSO_Responder_*'] },
+  );
+  const { outcome, fakes } = await temporal.runCase(script, caseRequest(), async (run) => {
+    await asked(run);
+    expect(await run.refusalOf({ ...APPROVE, approver: 'ann' })).toContain('a typed name');
+    const stranger = proofOf('arn:aws:iam::444455556666:user/eve');
+    expect(await run.refusalOf({ ...APPROVE, proof: stranger })).toContain('none of the roles');
+    expect(await run.decide({ ...APPROVE, proof: proofOf(RESPONDER('ann@example.com')) })).toMatchObject({
+      approvalsMissing: 1,
+      knownBy: 'proven',
+    });
+    expect(await run.refusalOf({ ...APPROVE, proof: proofOf(RESPONDER('ann@example.com')) })).toContain('counts once');
+    expect(run.fakes.of('isolateInstance')).toEqual([]);
+    // The other door leads to the same rule.
+    await run.signal('approve', { ...APPROVE, proof: proofOf(RESPONDER('bob@example.com')) });
+  });
+  expect(outcome.decisions).toMatchObject([
+    { principal: RESPONDER('ann@example.com'), knownBy: 'proven', door: 'update' },
+    { principal: RESPONDER('bob@example.com'), knownBy: 'proven', door: 'signal' },
+  ]);
+  const told = fakes.events().filter((event) => event.kind === 'decision-taken');
+  expect(told.map(({ actor }) => actor)).toEqual([
+    { name: RESPONDER('ann@example.com'), knownBy: 'proven' },
+    { name: RESPONDER('bob@example.com'), knownBy: 'proven' },
+  ]);
+});
+
+test.concurrent('a proof that STS refuses decides nothing, by update or by signal', async () => {
+  const script: Script = {
+    ...ASKS,
+    failures: {
+      redeemIdentityProof: () => {
+        throw failure('ProofRefused', 'the proof was used before');
+      },
+    },
+  };
+  const { fakes } = await temporal.runCase(script, caseRequest(), async (run) => {
+    await asked(run);
+    const proof = proofOf(RESPONDER('ann'));
+    expect(await run.refusalOf({ ...APPROVE, proof })).toContain('used before');
+    await run.signal('approve', { ...APPROVE, proof });
+    await until(() => run.fakes.events().some(({ kind }) => kind === 'decision-refused'), 'the signal left no event');
+    expect((await run.view()).checkpoints.isolation).toMatchObject({ state: 'open' });
+    await run.decide({ ...APPROVE, approver: 'bob' });
+  });
+  expect(fakes.events().find(({ kind }) => kind === 'decision-refused')?.message).toContain('used before');
+});
+
+test.concurrent(
+  'what expires is escalated and asked anew: approvals until then count no more, and nothing goes ahead',
+  async () => {
+    const script = askedWith({ quorum: 2, expiresAfterSeconds: 3, reminderSeconds: 3600 });
+    const { outcome } = await temporal.runCase(script, caseRequest(), async (run) => {
+      await asked(run);
+      await run.decide({ ...APPROVE, approver: 'ann' });
+      await until(() => run.fakes.events().some(({ kind }) => kind === 'consent-expired'), 'never expired');
+      const { isolation } = (await run.view()).checkpoints;
+      expect(isolation).toMatchObject({ state: 'open', escalated: true, approvalsMissing: 2 });
+      expect(run.fakes.of('isolateInstance')).toEqual([]);
+      await run.signal('reject', { ...APPROVE, approver: 'bob' });
+    });
+    expect(outcome).toMatchObject({ outcome: 'complete', decisions: [{ approver: 'ann' }, { verdict: 'reject' }] });
+    expect(outcome.containment).toBeUndefined();
+  },
+);
+
+test.concurrent(
+  'who breaks the glass isolates at once, and the case does not close before another person has reviewed it',
+  async () => {
+    const script = askedWith({ quorum: 2, breakGlassRoles: [] });
+    const { outcome, fakes } = await temporal.runCase(script, caseRequest(), async (run) => {
+      await asked(run);
+      const alone = { ...APPROVE, approver: 'ann', breakGlass: true };
+      expect(await run.refusalOf(alone)).toContain('needs a reason');
+      await run.decide({ ...alone, reason: 'ransomware is spreading' });
+      await run.fakes.started('isolateInstance');
+      await until(async () => (await run.view()).examinations.length === 2, 'the case did not go on');
+      expect((await run.view()).status).not.toBe('closed');
+      const review = { checkpoint: 'isolation', verdict: 'justified', note: 'it was' };
+      await expect(run.review({ ...review, reviewer: 'ann' })).rejects.toThrow();
+      await run.review({ ...review, reviewer: 'bob' });
+    });
+    expect(outcome.decisions).toMatchObject([{ approver: 'ann', breakGlass: true }]);
+    const kinds = fakes.events().map(({ kind }) => kind);
+    expect(kinds).toEqual(expect.arrayContaining(['review-due', 'reviewed']));
+    expect(fakes.events().find(({ kind }) => kind === 'review-due')).toMatchObject({ notify: true, severity: 'high' });
+  },
+);

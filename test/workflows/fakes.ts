@@ -1,7 +1,8 @@
 import { Context, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Activities, MemoryCapture, StartedCommand, StartedExamination } from '../../activities/types';
-import type { CustodyEntry } from '../../domain/custody/entry';
+import { BUNDLE_FORMAT } from '../../domain/custody/bundle';
+import type { CustodyDraft } from '../../domain/custody/entry';
 import type { InstanceFacts } from '../../domain/instance-facts';
 import type { PolicyDecision } from '../../domain/policy';
 import type { FailureType } from '../../workflows/contract/failures';
@@ -73,14 +74,12 @@ export class Fakes {
     return this.calls.map((call) => call.name);
   }
 
-  /** The events that were written, in the order of their numbers, each once. */
-  events(): CustodyEntry[] {
-    const written = this.of('recordEvent')
+  /** The events that were written, in the order in which the case told them, each once. */
+  events(): CustodyDraft[] {
+    const written = this.of('recordEvents')
       .filter((call) => call.end === 'succeeded')
-      .map((call) => (call.input as Input<'recordEvent'>).event);
-    return [...new Map(written.map((event) => [event.sequence, event])).values()].sort(
-      (a, b) => a.sequence - b.sequence,
-    );
+      .flatMap((call) => (call.input as Input<'recordEvents'>).events);
+    return [...new Map(written.map((event) => [event.entryId, event])).values()];
   }
 
   async started(name: ActivityName, count = 1): Promise<void> {
@@ -179,6 +178,24 @@ export class Fakes {
         tool: capture.tools[0]!,
       })),
       abandonMemoryCapture: this.step('abandonMemoryCapture', none),
+      sealCase: this.step('sealCase', ({ caseId }) => ({
+        seal: {
+          format: BUNDLE_FORMAT,
+          caseId,
+          sealedAt: '2026-11-22T09:00:00.000Z',
+          custody: { sequence: 9, hash: 'a'.repeat(64) },
+          files: { count: 12, merkleRoot: 'b'.repeat(64) },
+        },
+        bundle: { bucket: 'evidence', prefix: `cases/${caseId}/bundle/` },
+        signatureSha256: 'c'.repeat(64),
+        publicKeySha256: 'd'.repeat(64),
+        sealObject: { bucket: 'evidence', key: `cases/${caseId}/bundle/seal.json`, versionId: '1' },
+      })),
+      redeemIdentityProof: this.step('redeemIdentityProof', ({ proof }) => ({
+        arn: proof.url,
+        accountId: '444455556666',
+        proofSha256: 'd'.repeat(64),
+      })),
       isolateInstance: this.step('isolateInstance', ({ plan }) => ({
         outcome: 'isolated',
         internetEdge: [],
@@ -221,7 +238,7 @@ export class Fakes {
         tools: [{ tool: 'linux.pslist', version: '2.26.0', outcome: 'succeeded', records: 80, seconds: 3 }],
       })),
       releaseForensicInstance: this.step('releaseForensicInstance', none),
-      recordEvent: this.step('recordEvent', none),
+      recordEvents: this.step('recordEvents', none),
       writeReport: this.step('writeReport', () => s3),
     };
   }

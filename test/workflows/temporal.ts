@@ -5,7 +5,7 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { CaseRequest } from '../../domain/case-request';
 import type { CaseOutcome } from '../../domain/outcome';
-import { MESSAGES, WORKFLOW_TYPES, type CaseView, type DecisionReceipt } from '../../workflows/contract/messages';
+import { MESSAGES, WORKFLOW_TYPES, type CaseView, type DecisionReceipt, type Review } from '../../workflows/contract/messages';
 import { caseWorkflowId } from '../../workflows/contract/workflow-ids';
 import type { forensicCase } from '../../workflows';
 import { ACTIVITY_NAMES, Fakes, type ActivityName, type Script } from './fakes';
@@ -149,6 +149,10 @@ export class CaseRun {
 
   decide(payload: unknown): Promise<DecisionReceipt> {
     return this.handle.executeUpdate<DecisionReceipt, [unknown]>(MESSAGES.decide, { args: [payload] });
+  }
+
+  review(payload: unknown): Promise<Review> {
+    return this.handle.executeUpdate<Review, [unknown]>(MESSAGES.review, { args: [payload] });
   }
 
   /** Why the update refuses this decision. */

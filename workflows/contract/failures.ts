@@ -27,6 +27,8 @@ export const FINAL_FAILURES = [
   'ImageUnreadable',
   /** Somebody else has written the entry of the custody log that this case was to write. Nothing is written over it. */
   'CustodyForked',
+  /** A decision's proof of identity proves nothing: nothing is decided. */
+  'ProofRefused',
   /** AWS refuses: permission, key policy, service control policy. */
   'AccessDenied',
   /** AWS refuses the request itself: a defect of ours or of the configuration. */

@@ -13,12 +13,14 @@ export const WORKFLOW_TYPES = {
 
 /** Names of the messages of a case. Payload types: `Decision` for the first three, `AdditionalFinding` for the fourth. */
 export const MESSAGES = {
-  /** Signal; payload {checkpoint, approver, reason?, planHash?}. */
+  /** Signal; payload {checkpoint, approver, reason?, planHash?, breakGlass?, proof?}. */
   approve: 'approve',
   /** Signal; same payload. */
   reject: 'reject',
-  /** Update; payload {checkpoint, verdict, approver, reason?, planHash?}; refused with the reason when it cannot be taken. */
+  /** Update; payload {checkpoint, verdict, approver, reason?, planHash?, breakGlass?, proof?}; refused with the reason when it cannot be taken. */
   decide: 'decide',
+  /** Update; payload `Review`: another person looks at what one person approved alone. */
+  review: 'review',
   /** Signal; a further finding on the same instance. */
   findingReported: 'findingReported',
   /** Query; answers `CaseView`. */
@@ -32,4 +34,17 @@ export interface DecisionReceipt {
   verdict: 'approve' | 'reject';
   planHash: string;
   decidedAt: string;
+  /** Who decided, as it stands in the record, and how that is known. */
+  approver: string;
+  knownBy: 'proven' | 'claimed';
+  /** How many more people must approve. */
+  approvalsMissing: number;
+}
+
+/** What a reviewer says of an approval that one person gave alone in an emergency. */
+export interface Review {
+  checkpoint: CheckpointName;
+  reviewer: string;
+  verdict: 'justified' | 'not-justified';
+  note: string;
 }

@@ -12,7 +12,7 @@ from moto.core.responses import ActionResult, BaseResponse
 from moto.s3.responses import S3Response
 from werkzeug.exceptions import HTTPException
 
-from . import faults, journal
+from . import faults, held_calls, journal
 from .iam_enforcement import authorize_s3, may_learn_of_absence
 from .parameters import parameters_of
 from .s3_operations import operation_of
@@ -75,10 +75,12 @@ def error_in(status, headers, body):
     return found.group(1) if found else (headers or {}).get("X-Amzn-ErrorType") or str(status)
 
 
-def carried_out(service, action, account, parameters, carry_out):
+def carried_out(service, action, account, parameters, held, carry_out):
     """(answer, error, fault): exactly one of answer and error is there. `fault` is what struck the call, if one did."""
     fault = faults.take(service, action, account, parameters)
     try:
+        if held:
+            held.wait_before()
         if fault and fault.get("delay"):
             time.sleep(fault["delay"])
         if fault and fault.get("code") and fault.get("when") != "after":
@@ -86,6 +88,9 @@ def carried_out(service, action, account, parameters, carry_out):
         answer = carry_out()
         if fault and fault.get("code"):
             raise injected(fault)
+        # Run Command's own server carries its calls out after this, and waits itself.
+        if held and service != "ssm":
+            held.wait_after()
         return answer, None, fault
     except NotImplementedError as reason:
         code = "NotImplemented" if service == "s3" else "UnknownOperationException"
@@ -110,13 +115,16 @@ def call_action(original, self):
     service, action = self.service_name, self._get_action()
     account = self.current_account
     parameters = parameters_of(self)
-    answer, error, fault = carried_out(service, action, account, parameters, lambda: original(self))
+    agent = self.headers.get("User-Agent", "")
+    held = held_calls.hold(service, action, account, parameters, agent)
+    answer, error, fault = carried_out(service, action, account, parameters, held, lambda: original(self))
     if error is not None:
         status, headers, body = self.serialized(ActionResult(error))
         status = (fault or {}).get("status") or status_of(service, error.code) or status
         answer = status, {**headers, "status": str(status)}, body
     code = error.code if error is not None else error_in(*answer)
-    agent = self.headers.get("User-Agent", "")
+    if held and service == "ssm" and held.verdict == held_calls.CARRY_OUT:
+        answer[1]["x-lab-held"] = str(held_calls.carried_out_elsewhere(held))
     journal.write(started, service, action, account, getattr(self, "region", None), parameters, agent, code, answer[0])
     return answer
 
@@ -133,7 +141,9 @@ def s3_call(original, self, request, full_url, headers):
         authorize_s3(self, action, parameters)
         return original(self, request, full_url, headers)
 
-    answer, error, fault = carried_out("s3", action, self.current_account, parameters, carry_out)
+    agent = request.headers.get("User-Agent", "")
+    held = held_calls.hold("s3", action, self.current_account, parameters, agent)
+    answer, error, fault = carried_out("s3", action, self.current_account, parameters, held, carry_out)
     code = error.code if error is not None else error_in(*answer)
     if code in ("NoSuchKey", "404") and action in ("GetObject", "HeadObject"):
         if not may_learn_of_absence(self.bucket_name, self.region):
@@ -141,7 +151,6 @@ def s3_call(original, self, request, full_url, headers):
     if error is not None:
         status = (fault or {}).get("status") or status_of("s3", error.code)
         answer = s3_error(status, error.code, error.message)
-    agent = request.headers.get("User-Agent", "")
     journal.write(started, "s3", action, self.current_account, self.region, parameters, agent, code, answer[0])
     return answer
 

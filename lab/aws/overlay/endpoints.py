@@ -7,7 +7,7 @@ from moto.iam.models import get_account_id_from
 from moto.moto_api._internal import urls
 from moto.s3.models import s3_backends
 
-from . import faults, journal
+from . import faults, held_calls, journal
 from .documents import find_document, sha1_of
 from .network_state import network_state
 
@@ -36,6 +36,28 @@ def calls_endpoint(request, _url, _headers):
     if request.method == "DELETE":
         journal.clear()
     return answer(journal.listed())
+
+
+def held_endpoint(request, _url, _headers):
+    """PUT {"userAgent"} holds the changes of that caller, DELETE lets all go, POST {number: verdict} decides."""
+    try:
+        if request.method == "PUT":
+            held_calls.hold_changes_of(json.loads(request.data or b"{}").get("userAgent", ""))
+        elif request.method == "DELETE":
+            held_calls.hold_changes_of(None)
+        elif request.method == "POST":
+            held_calls.decide(json.loads(request.data or b"{}"))
+    except (ValueError, AttributeError) as reason:
+        return answer({"error": str(reason)}, 400)
+    return answer(held_calls.listed())
+
+
+def held_answer_endpoint(request, _url, _headers):
+    """Run Command's server has carried the call out: answers when its answer may go."""
+    call = held_calls.carried_out_call(int(request.args.get("number", "0")))
+    if call is not None:
+        call.wait_after()
+    return answer({})
 
 
 def account_endpoint(request, _url, _headers):
@@ -127,6 +149,8 @@ def volume(backend, device, mapping):
 for path, endpoint in {
     "faults": faults_endpoint,
     "calls": calls_endpoint,
+    "held": held_endpoint,
+    "held-answer": held_answer_endpoint,
     "account": account_endpoint,
     "document": document_endpoint,
     "bucket": bucket_endpoint,

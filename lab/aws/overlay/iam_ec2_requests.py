@@ -135,6 +135,12 @@ def tagged(parameters, _place):
     return found
 
 
+def instance_of_association(parameters, place):
+    asked = parameters.get("AssociationId")
+    known = list(backend_of(place).iam_instance_profile_associations.values())
+    return [("instance", next((one.instance_id for one in known if one.association_id == asked), NEW))]
+
+
 def new(kind, **kinds):
     def find(parameters, place):
         return [(kind, NEW), *named(**kinds)(parameters, place)]
@@ -143,6 +149,7 @@ def new(kind, **kinds):
 
 
 RESOURCES = {
+    "AssociateIamInstanceProfile": named(InstanceId="instance"),
     "AssociateAddress": named(InstanceId="instance", AllocationId="elastic-ip", NetworkInterfaceId="network-interface"),
     "AttachVolume": named(InstanceId="instance", VolumeId="volume"),
     "AuthorizeSecurityGroupEgress": named(GroupId="security-group"),
@@ -164,9 +171,11 @@ RESOURCES = {
     "GetConsoleOutput": named(InstanceId="instance"),
     "LockSnapshot": named(SnapshotId="snapshot"),
     "ModifyInstanceAttribute": modified_instance,
+    "ModifyInstanceMetadataOptions": named(InstanceId="instance"),
     "ModifyNetworkInterfaceAttribute": named(NetworkInterfaceId="network-interface", Groups="security-group"),
     "ModifySnapshotAttribute": named(SnapshotId="snapshot"),
     "RebootInstances": named(InstanceIds="instance"),
+    "ReplaceIamInstanceProfileAssociation": instance_of_association,
     "RevokeSecurityGroupEgress": named(GroupId="security-group"),
     "RevokeSecurityGroupIngress": named(GroupId="security-group"),
     "RunInstances": launched,
@@ -257,7 +266,7 @@ def ec2(action, parameters, place):
             permission("ec2:CreateTags", place, kind, NEW, parameters, {**creating, **request_tags(given)})
             for kind, given in tags.items()
         ]
-    if action == "RunInstances":
+    if action in ("RunInstances", "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation"):
         wanted += passed_roles(parameters, place)
     return wanted or [Needed(f"ec2:{action}")]
 
@@ -272,7 +281,7 @@ def permission(action, place, kind, resource_id, parameters, context):
 
 
 def passed_roles(parameters, place):
-    """Who launches an instance with a profile passes the profile's role to EC2."""
+    """Who gives an instance a profile passes the profile's role to EC2."""
     profile = parameters.get("IamInstanceProfile") or {}
     name = profile.get("Name") or (profile.get("Arn") or "").rsplit("/", 1)[-1]
     if not name:

@@ -175,4 +175,8 @@ def needed(service, action, parameters, place):
         "sts": sts,
     }
     find = services.get(service)
-    return find(action, parameters, place) if find else [Needed(f"{service}:{action}")]
+    if find:
+        return find(action, parameters, place)
+    # moto tells the two generations of load balancers apart; IAM has one prefix for both.
+    prefix = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}.get(service, service)
+    return [Needed(f"{prefix}:{action}")]

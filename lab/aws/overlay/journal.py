@@ -22,8 +22,11 @@ def clear():
         _calls.clear()
 
 
+def changes(action):
+    return not READS.match(action or "")
+
+
 def write(started, service, action, account, region, parameters, user_agent, error, status):
-    changes = not READS.match(action or "")
     entry = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(started)) + f".{int(started * 1000) % 1000:03d}Z",
         "service": service,
@@ -35,7 +38,7 @@ def write(started, service, action, account, region, parameters, user_agent, err
         "status": status,
         "milliseconds": round((time.time() - started) * 1000, 1),
     }
-    if changes:
+    if changes(action):
         entry["parameters"] = _short(parameters)
     with _lock:
         _calls.append(entry)

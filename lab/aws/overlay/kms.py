@@ -1,6 +1,7 @@
 """KMS: keys of other accounts are found, digests signed as given, disabled keys refused, AWS's own keys kept apart."""
 
 import contextvars
+import json
 import re
 
 from cryptography.exceptions import InvalidSignature
@@ -83,6 +84,13 @@ def guard_use(original, self):
         _digest_given.reset(token)
 
 
+def get_public_key(original, self):
+    """The answer tells the key's spec by its present name too, and the key by its ARN (API Reference, GetPublicKey)."""
+    answer = json.loads(original(self))
+    key = find_key(self._get_param("KeyId"), self.current_account, self.region)
+    return json.dumps({**answer, "KeySpec": answer["CustomerMasterKeySpec"], "KeyId": key.arn})
+
+
 def scheme(algorithm):
     """Arguments for sign and verify of the cryptography library, for a KMS signing algorithm."""
     plain = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}[algorithm[-3:]]
@@ -120,6 +128,7 @@ def by_id(original, self, key_id, *rest, **options):
     return original(self, self.get_key_id(key_id), *rest, **options)
 
 
+patch(KmsResponse, get_public_key=get_public_key)
 patch(KmsBackend, create_key=create_key, _generate_default_keys=generate_default_key)
 patch(
     KmsBackend,

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { type Command, Option } from 'commander';
 import { SEVERITIES } from '../../../domain/finding';
@@ -6,7 +5,8 @@ import type { ManualRequest } from '../../../domain/schemas/manual-request';
 import { caseRequestFrom } from '../../intake';
 import { startCase } from '../../start-case';
 import { answer, withClient } from '../context';
-import { print, UsageError } from '../output';
+import { print } from '../output';
+import { readJson } from '../read-json';
 
 interface OpenOptions {
   account: string;
@@ -74,24 +74,4 @@ async function openCase(command: Command, event: unknown): Promise<void> {
       `${told[started.result]}\nworkflow ${started.workflowId}\nfollow it: npm run -s forensics -- watch ${instanceId}`,
     );
   });
-}
-
-async function readJson(file: string): Promise<unknown> {
-  let content: string;
-  try {
-    content = file === '-' ? await readStandardInput() : await readFile(file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`${file} cannot be read: ${(error as Error).message}`, { cause: error });
-  }
-  try {
-    return JSON.parse(content) as unknown;
-  } catch (error) {
-    throw new UsageError(`${file} is not JSON: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-async function readStandardInput(): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
 }

@@ -51,13 +51,16 @@ interface TimelineOptions {
   limit: string;
 }
 
-async function closedCase(reference: string): Promise<CaseOutcome> {
+/** @throws UsageError when the case is not closed yet */
+export async function closedCase(reference: string): Promise<CaseOutcome> {
   return withClient(async (client) => {
     const handle = await findCase(client, reference);
     const description = await handle.describe();
     if (description.status.name === 'RUNNING') {
       const view = await caseView(client, handle);
-      throw new UsageError(`case ${view.caseId} is not closed (phase ${view.phase}): the report comes with the close`);
+      throw new UsageError(
+        `case ${view.caseId} is not closed (phase ${view.phase}): report and seal come with the close`,
+      );
     }
     return (await handle.result()) as CaseOutcome;
   });

@@ -6,8 +6,9 @@ import type { CustodyDraft, CustodyEntry } from '../../../domain/custody/entry';
 
 const CASE = '111122223333.us-east-1.i-0000000000000000a.1';
 
-const draft = fc.record<CustodyDraft, 'kind' | 'message' | 'actor' | 'at' | 'notify'>(
+const draft = fc.record<CustodyDraft, 'entryId' | 'kind' | 'message' | 'actor' | 'at' | 'notify'>(
   {
+    entryId: fc.uuid(),
     kind: fc.constantFrom('case-opened', 'exhibit-acquired', 'decision-taken', 'case-closed'),
     // Hostile names arrive in messages; a lone surrogate is refused by a test of its own.
     message: fc.string({ unit: 'grapheme' }),
@@ -16,7 +17,7 @@ const draft = fc.record<CustodyDraft, 'kind' | 'message' | 'actor' | 'at' | 'not
     notify: fc.boolean(),
     data: fc.dictionary(fc.string(), fc.jsonValue()),
   },
-  { requiredKeys: ['kind', 'message', 'actor', 'at', 'notify'] },
+  { requiredKeys: ['entryId', 'kind', 'message', 'actor', 'at', 'notify'] },
 );
 const drafts = fc.array(draft, { minLength: 2, maxLength: 12 });
 
@@ -74,6 +75,7 @@ test.each([
 
 test('what a suspect wrote never stops the log: half a surrogate pair is replaced', () => {
   const entry = appendEntry(emptyChain(CASE), {
+    entryId: 'event-1',
     kind: 'examined',
     message: 'evil\ud800name',
     actor: { name: 'a', knownBy: 'service' },
@@ -147,6 +149,7 @@ test('a log cut short shows by the head that was sent out', () => {
 test('a log of another case is not this one’s', () => {
   const [entry] = chainOf([
     {
+      entryId: 'event-1',
       kind: 'case-opened',
       message: 'm',
       actor: { name: 'a', knownBy: 'service' },

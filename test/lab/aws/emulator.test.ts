@@ -4,6 +4,7 @@
  */
 import './ebs-direct.rules';
 import './ebs-keys.rules';
+import './held-calls.rules';
 import './iam.rules';
 import './instances.rules';
 import './object-locks.rules';

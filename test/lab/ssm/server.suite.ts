@@ -16,6 +16,7 @@ import {
 import { EC2Client, RegisterImageCommand, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
 import { MessageClient } from '../../../lab/agent/message-client';
 import type { Emulator } from '../../../lab/aws/emulator';
+import { EmulatorClient, type HeldCall } from '../../../lab/aws/emulator-client';
 import { LAB_ACCOUNTS, LAB_REGION } from '../../../lab/config';
 import type { AgentMessage, CancelCommandPayload, SendCommandPayload, StepResult } from '../../../lab/ssm/messages';
 import { stepResult } from '../../../lab/agent/steps';
@@ -606,6 +607,33 @@ export function serverRules(emulator: () => Emulator): void {
         await replyWith(agent, message!.MessageId, {});
         const detail = new GetCommandInvocationCommand({ CommandId: Commands![0]!.CommandId!, InstanceId: instanceId });
         expect((await member.send(detail)).Status).toBe('Success');
+      });
+
+      test('SendCommand whose answer is held is carried out meanwhile, and answered when it may', async () => {
+        const { instanceId, agent } = await registered();
+        const lab = new EmulatorClient(bench.awsUrl);
+        const held = async (stage: HeldCall['stage']): Promise<HeldCall> => {
+          let found: HeldCall | undefined;
+          const look = async (): Promise<boolean> =>
+            (found = (await lab.heldCalls()).find((call) => call.stage === stage)) !== undefined;
+          await until(`a call held ${stage}`, look);
+          return found!;
+        };
+        await lab.holdChangesOf('aws-sdk-js');
+        try {
+          const sending = sendTo(member, instanceId, 'lab-plain');
+          const call = await held('before');
+          expect(call).toMatchObject({ action: 'SendCommand', parameters: { InstanceIds: [instanceId] } });
+          expect(await agent.messages()).toEqual([]);
+          await lab.decideHeldCalls({ [call.number]: 'carry-out' });
+          await held('after');
+          const [message] = await agent.messages();
+          await lab.decideHeldCalls({ [call.number]: 'go' });
+          expect(payloadOf(message).CommandId).toBe(await sending);
+          await replyWith(agent, message!.MessageId, {});
+        } finally {
+          await lab.releaseChanges();
+        }
       });
     });
 

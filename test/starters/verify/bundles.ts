@@ -2,7 +2,7 @@ import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:cryp
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { BUNDLE_FILES, type Manifest, sealOf, type SealedFile } from '../../../domain/custody/bundle';
+import { BUNDLE_FILES, linesOf as lines, type Manifest, sealOf, type SealedFile } from '../../../domain/custody/bundle';
 import { appendEntry, canonicalBytes, emptyChain, headOf } from '../../../domain/custody/chain';
 import type { CustodyDraft, CustodyEntry } from '../../../domain/custody/entry';
 
@@ -15,7 +15,7 @@ export const newKey = (curve = 'P-256') => generateKeyPairSync('ec', { namedCurv
 
 function entries(): CustodyEntry[] {
   const service = { name: 'arn:aws:sts::444455556666:assumed-role/worker/1', knownBy: 'service' } as const;
-  const drafts: CustodyDraft[] = [
+  const drafts: Omit<CustodyDraft, 'entryId'>[] = [
     { kind: 'case-opened', message: 'opened', actor: service, at, notify: true },
     {
       kind: 'decision-taken',
@@ -36,8 +36,8 @@ function entries(): CustodyEntry[] {
     { kind: 'case-closed', message: 'closed', actor: service, at, notify: true },
   ];
   let head = emptyChain(CASE_ID);
-  return drafts.map((draft) => {
-    const entry = appendEntry(head, draft);
+  return drafts.map((draft, index) => {
+    const entry = appendEntry(head, { entryId: `entry-${index}`, ...draft });
     head = headOf(entry);
     return entry;
   });
@@ -66,7 +66,6 @@ const manifest: Manifest = {
   ],
 };
 
-const lines = (records: unknown[]): string => records.map((record) => `${JSON.stringify(record)}\n`).join('');
 const digestsOfLines = (text: string): string[] => text.split('\n').slice(0, -1).map(sha256);
 
 /** Writes a bundle as the sealing of a case does. */

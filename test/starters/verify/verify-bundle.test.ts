@@ -1,9 +1,17 @@
-import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { appendFile, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import { type Headers, pack } from 'tar-stream';
 import { BUNDLE_FILES, type Manifest, type SealedFile } from '../../../domain/custody/bundle';
 import { appendEntry, emptyChain, headOf } from '../../../domain/custody/chain';
 import type { CustodyEntry } from '../../../domain/custody/entry';
+import { packBundle, unpackBundle } from '../../../starters/export/bundle-archive';
 import { UnreadableBundle } from '../../../starters/verify/bundle-reader';
+import { knownFrom } from '../../../starters/verify/known';
+import { verdictText } from '../../../starters/verify/verdict-text';
 import { type BundleVerdict, verifyBundle } from '../../../starters/verify/verify-bundle';
 import { CASE_ID, newKey, sha256, writeBundle } from './bundles';
 
@@ -143,8 +151,8 @@ test('key and signature swapped together: the key that the reader knows gives it
   const second = await writeBundle(other.privateKey, other.publicKey);
   expect((await verifyBundle(second)).holds).toBe(true);
   const known = publicKey.export({ type: 'spki', format: 'pem' }).toString();
-  expect((await verifyBundle(second, known)).holds).toBe(false);
-  expect((await verifyBundle(folder, known)).holds).toBe(true);
+  expect((await verifyBundle(second, { publicKey: known })).holds).toBe(false);
+  expect((await verifyBundle(folder, { publicKey: known })).holds).toBe(true);
   await rm(second, { recursive: true });
 });
 
@@ -196,4 +204,131 @@ test.each([
   const verdict = verifyBundle(folder);
   await expect(verdict).rejects.toThrow(UnreadableBundle);
   await expect(verdict).rejects.toThrow(message);
+});
+
+describe('the end of the log that a notification told of', () => {
+  const told = async (line: number): Promise<{ sequence: number; hash: string }> => {
+    const log = (await readFile(file(BUNDLE_FILES.custodyLog), 'utf8')).split('\n');
+    return JSON.parse(log[line - 1]!) as CustodyEntry;
+  };
+
+  test('is found in the log', async () => {
+    expect((await verifyBundle(folder, { head: await told(3) })).holds).toBe(true);
+  });
+
+  test('is another one: log and seal were made anew as a whole', async () => {
+    const head = { sequence: 3, hash: 'f'.repeat(64) };
+    expect(failed(await verifyBundle(folder, { head }))).toContain(
+      'known end of the log: custody.jsonl line 3: entry 3 has hash',
+    );
+  });
+
+  test('lies behind the seal: the log may have been cut short before it was sealed', async () => {
+    const head = { sequence: 9, hash: 'f'.repeat(64) };
+    expect(failed(await verifyBundle(folder, { head }))).toContain('entry 9 was not sealed: the seal ends at entry 4');
+  });
+
+  test.each(['9', '9:abc', '0:'.padEnd(66, 'a'), `1:${'F'.repeat(64)}`])('cannot be %s', (head) => {
+    expect(() => knownFrom({ head })).toThrow('is no end of a log');
+  });
+});
+
+describe('a bundle by somebody who means harm', () => {
+  test.each([
+    ['a list of numbers', BUNDLE_FILES.list, '1\n2\n', 'files.jsonl line 1 lacks'],
+    ['a list with no paths', BUNDLE_FILES.list, '{"path":7}\n', 'files.jsonl line 1 lacks'],
+    ['half of a surrogate pair', BUNDLE_FILES.list, '{"path":"\\ud800"}\n', 'holds half of a surrogate pair'],
+    ['a seal that is null', BUNDLE_FILES.seal, 'null', 'is not of format'],
+    ['a seal without numbers', BUNDLE_FILES.seal, '{"format":"ec2-forensics-bundle/1"}', 'lacks caseId'],
+  ])('%s makes it unreadable', async (_what, name, content, message) => {
+    await writeFile(file(name), content);
+    const verdict = verifyBundle(folder);
+    await expect(verdict).rejects.toThrow(UnreadableBundle);
+    await expect(verdict).rejects.toThrow(message);
+  });
+
+  test.each([
+    ['manifest of nothing', BUNDLE_FILES.manifest, '{}', 'manifest: manifest.json lacks'],
+    ['manifest of null', BUNDLE_FILES.manifest, 'null', 'manifest: manifest.json lacks'],
+    [
+      'manifest with blocks that are none',
+      BUNDLE_FILES.manifest,
+      '{"caseId":"x","decisions":[],"exhibits":[{"id":"v","sha256":"","kind":"disk","blocks":5}]}',
+      'manifest: manifest.json lacks',
+    ],
+    ['log of lists', BUNDLE_FILES.custodyLog, '[]\n', 'custody log: custody.jsonl line 1 lacks'],
+    ['signature of noise', BUNDLE_FILES.signature, '\u0000ü', 'signature of the seal: seal.json was altered'],
+  ])('a %s is broken', async (_what, name, content, message) => {
+    await writeFile(file(name), content);
+    expect(failed(await verifyBundle(folder))).toContain(message);
+  });
+
+  test('a link or a pipe in the place of a file is not followed', async () => {
+    await rm(file('history/case.jsonl'));
+    await symlink('/etc/hostname', file('history/case.jsonl'));
+    await rm(file('evidence/memory.lime'));
+    execFileSync('mkfifo', [file('evidence/memory.lime')]);
+    const verdict = failed(await verifyBundle(folder));
+    expect(verdict).toContain('history/case.jsonl: history/case.jsonl is no regular file');
+    expect(verdict).toContain('evidence/memory.lime: evidence/memory.lime is no regular file');
+  });
+
+  test('a file named twice', async () => {
+    await changeLines(BUNDLE_FILES.list, (lines) => [...lines, lines[0]!]);
+    expect(failed(await verifyBundle(folder))).toContain('files.jsonl names custody.jsonl twice');
+  });
+
+  test('what it says drives no terminal and forges no line', async () => {
+    const hostile = 'x\u001b[2J\nEVERYTHING HOLDS\u202e';
+    await change(BUNDLE_FILES.manifest, (text) => {
+      const manifest = JSON.parse(text) as Manifest;
+      manifest.exhibits[0]!.id = hostile;
+      manifest.decisions[0]!.approver = hostile;
+      return JSON.stringify(manifest);
+    });
+    await writeFile(file(`evidence/${hostile.replaceAll('/', '')}`), 'x');
+    const text = verdictText(await verifyBundle(folder), {});
+    // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+    expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/);
+    expect(text.split('\n')).not.toContain('EVERYTHING HOLDS');
+    expect(text).toContain('x\\x1b[2J\\nEVERYTHING HOLDS\\u202e');
+    expect(text.split('\n').at(-1)).toMatch(/^NOT INTACT\. First broken link: /);
+  });
+});
+
+describe('an archive by somebody who means harm', () => {
+  const archive = async (headers: Headers, content = 'x'): Promise<string> => {
+    const tar = pack();
+    if (headers.type === undefined || headers.type === 'file') tar.entry(headers, content);
+    else tar.entry(headers);
+    tar.finalize();
+    const packed = path.join(folder, 'hostile.tar.gz');
+    await pipeline(tar, createGzip(), createWriteStream(packed));
+    return packed;
+  };
+
+  test.each<[string, Headers, string]>([
+    ['a path that leads out', { name: '../../out.txt' }, 'lies outside of it'],
+    ['an absolute path', { name: '/tmp/out.txt' }, 'lies outside of it'],
+    ['a link', { name: 'seal.json', type: 'symlink', linkname: '/etc/passwd' }, 'is a symlink'],
+    ['a pipe', { name: 'seal.json', type: 'fifo' }, 'is a fifo'],
+  ])('%s is not unpacked', async (_what, headers, message) => {
+    const packed = await archive(headers);
+    const target = await mkdtemp(path.join(folder, 'target-'));
+    await expect(unpackBundle(packed, target)).rejects.toThrow(message);
+    expect(await readdir(target)).toEqual([]);
+  });
+
+  test('one that is cut short is unreadable', async () => {
+    const whole = path.join(folder, '..', `${path.basename(folder)}.tar.gz`);
+    await packBundle(folder, 'case', whole);
+    await truncate(whole, 600);
+    const target = await mkdtemp(path.join(folder, 'target-'));
+    await expect(unpackBundle(whole, target)).rejects.toThrow(UnreadableBundle);
+    await rm(whole);
+  });
+
+  test('another file is said to be none', async () => {
+    await expect(unpackBundle(file(BUNDLE_FILES.seal), folder)).rejects.toThrow('neither a folder nor');
+  });
 });

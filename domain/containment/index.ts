@@ -1,0 +1,5 @@
+export * from './isolation-profiles';
+export * from './layer';
+export * from './plan';
+export * from './plan-hash';
+export * from './result';

@@ -1,0 +1,193 @@
+import {
+  ApplicationFailure,
+  condition,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  log,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import {
+  type Approval,
+  type ApprovalPolicy,
+  approvalsMissing,
+  applyApproval,
+  expiryOf,
+  openApproval,
+} from '../domain/approval';
+import { approvalEventOf, readApprovalMessage } from '../domain/approval-message';
+import type { CaseEventDraft } from '../domain/case-event';
+import { sentence } from '../domain/case-limits';
+import { planHash } from '../domain/containment/plan-hash';
+import { escapeMarkdown } from '../domain/markdown';
+import type { FailureType } from './contract/failures';
+import { APPROVAL_MESSAGES, type ApprovalReceipt, type ApprovalView } from './contract/keeping';
+import { searchAttributes } from './contract/search-attributes';
+
+const approve = defineSignal<[unknown]>(APPROVAL_MESSAGES.approve);
+const reject = defineSignal<[unknown]>(APPROVAL_MESSAGES.reject);
+const decide = defineUpdate<ApprovalReceipt, [unknown]>(APPROVAL_MESSAGES.decide);
+const approvalStatus = defineQuery<ApprovalView>(APPROVAL_MESSAGES.approvalStatus);
+
+const REFUSED: FailureType = 'InvalidRequest';
+const ONE_DAY_MS = 24 * 3600 * 1000;
+/** Refused signals that leave an entry; a flood of them must not fill the log. */
+const REFUSALS_TOLD = 20;
+const SIGNAL_EXAMPLE = '{"approver":"ann","reason":"counsel agrees"}';
+
+const now = (): string => new Date(Date.now()).toISOString();
+
+/**
+ * A question to people in a workflow of its own: opens the doors, asks, reminds once a day, and waits as long as the policy lets
+ * it. What is decided, refused or overdue goes to `tell`, which writes it into the case's custody log. An approver is known by the
+ * name that is typed; roles come with proven identities only.
+ */
+export class WaitingApproval {
+  private approval?: Approval;
+  private plan?: unknown;
+  private refusals = 0;
+
+  constructor(
+    private readonly checkpoint: string,
+    private readonly what: string,
+    private readonly tell: (event: CaseEventDraft) => void,
+  ) {
+    const bySignal = (verdict: 'approve' | 'reject', payload: unknown): void => {
+      const refusal = this.take(payload, verdict, 'signal');
+      if (typeof refusal === 'string') this.refused(verdict, refusal);
+    };
+    setHandler(approve, (payload) => bySignal('approve', payload), {
+      description: `Approve what Current Details say. JSON, e.g. ${SIGNAL_EXAMPLE}`,
+    });
+    setHandler(reject, (payload) => bySignal('reject', payload), {
+      description: `Refuse what Current Details say; then nothing is done. JSON, e.g. ${SIGNAL_EXAMPLE}`,
+    });
+    setHandler(
+      decide,
+      (payload) => {
+        const taken = this.take(payload, undefined, 'update');
+        if (typeof taken === 'string') throw ApplicationFailure.nonRetryable(taken, REFUSED);
+        return taken;
+      },
+      {
+        // Keeps a refused decision out of the history; the handler asks again.
+        validator: (payload) => {
+          const read = this.read(payload);
+          if (typeof read === 'string') throw ApplicationFailure.nonRetryable(read, REFUSED);
+        },
+        description: `Approve or reject, answered at once. JSON, e.g. {"verdict":"approve","approver":"ann"}`,
+      },
+    );
+    setHandler(approvalStatus, () => this.view(), { description: 'What is asked, and who has decided.' });
+  }
+
+  /** Asks, and resolves when it is approved, rejected or expired. It is never approved by itself. */
+  async ask(plan: unknown, policy: ApprovalPolicy, openedBy: string): Promise<Approval> {
+    const hash = planHash(plan);
+    this.plan = plan;
+    this.approval = openApproval({ policy, planHash: hash, openedBy, openedAt: now() });
+    const { workflowId } = workflowInfo();
+    const expiry = expiryOf(this.approval);
+    const asked = { checkpoint: this.checkpoint, planHash: hash, workflowId };
+    const until = expiry === undefined ? '' : `, until ${expiry}`;
+    this.show();
+    this.tell({
+      kind: 'consent-requested',
+      message: `${this.what}: waits for ${approvalsMissing(this.approval)} approval(s)${until}`,
+      data: { ...asked, plan },
+      notify: true,
+    });
+    while (this.approval.status === 'open') {
+      const left = expiry === undefined ? Infinity : Date.parse(expiry) - Date.now();
+      const decided = await condition(() => this.approval?.status !== 'open', Math.max(1, Math.min(left, ONE_DAY_MS)), {
+        summary: `${this.checkpoint}: remind or expire`,
+      });
+      if (decided) break;
+      const step = applyApproval(this.approval, { kind: 'time-passed', at: now() });
+      this.approval = step.approval;
+      if (step.refusal === undefined) {
+        this.tell({
+          kind: 'consent-escalated',
+          message: `${this.what}: NOBODY DECIDED IN TIME; nothing was done, and it has to be asked for again`,
+          severity: 'high',
+          data: asked,
+          notify: true,
+        });
+      } else {
+        this.tell({ kind: 'consent-reminder', message: `${this.what}: still waits`, data: asked, notify: true });
+      }
+    }
+    this.show();
+    return this.approval;
+  }
+
+  private view(): ApprovalView {
+    const { what, plan, approval } = this;
+    return {
+      what,
+      ...(plan !== undefined && { plan }),
+      ...(approval && { approval, missing: approvalsMissing(approval) }),
+    };
+  }
+
+  /** The next state, or why there is none. */
+  private read(payload: unknown, verdict?: 'approve' | 'reject') {
+    const message = readApprovalMessage(payload, verdict);
+    if (typeof message === 'string') return message;
+    if (!this.approval) return 'nothing is asked yet: wait until the plan is made';
+    const by = { name: message.approver, knownBy: 'claimed', roles: [] } as const;
+    const step = applyApproval(this.approval, approvalEventOf(message, { ...by, roles: [] }, now()));
+    return step.refusal ?? { message, approval: step.approval };
+  }
+
+  private take(payload: unknown, verdict: 'approve' | 'reject' | undefined, door: string): ApprovalReceipt | string {
+    const read = this.read(payload, verdict);
+    if (typeof read === 'string') return read;
+    const { message, approval } = read;
+    this.approval = approval;
+    const { status, planHash: hash } = approval;
+    const missing = approvalsMissing(approval);
+    const reason = message.reason === undefined ? '' : `: ${message.reason}`;
+    this.tell({
+      kind: 'decision-taken',
+      actor: { name: message.approver, knownBy: 'claimed' },
+      authority: { checkpoint: this.checkpoint, planHash: hash },
+      message: `${this.what}: ${message.verdict === 'approve' ? 'approved' : 'rejected'} by ${message.approver} (${door})${reason}`,
+      data: {
+        checkpoint: this.checkpoint,
+        verdict: message.verdict,
+        approver: message.approver,
+        planHash: hash,
+        status,
+      },
+      notify: true,
+    });
+    this.show();
+    return { status, planHash: hash, missing };
+  }
+
+  private refused(verdict: string, because: string): void {
+    this.refusals += 1;
+    log.warn('a decision was refused', { verdict, because });
+    if (this.refusals > REFUSALS_TOLD) return;
+    const message = sentence(`${this.what}: a signal ${verdict} changed nothing: ${because}`);
+    this.tell({ kind: 'decision-refused', message, data: { checkpoint: this.checkpoint }, notify: false });
+  }
+
+  private show(): void {
+    const { approval, what } = this;
+    if (!approval) return;
+    const isOpen = approval.status === 'open';
+    upsertSearchAttributes([{ key: searchAttributes.AwaitingApproval, value: isOpen ? this.checkpoint : null }]);
+    const lines = [
+      `**${escapeMarkdown(what)}**`,
+      `State: ${approval.status}; ${approvalsMissing(approval)} approval(s) missing; asked by ${escapeMarkdown(approval.openedBy)}`,
+      `Plan ${approval.planHash}`,
+      ...(isOpen ? [`To decide, send signal \`approve\` or \`reject\` with \`${SIGNAL_EXAMPLE}\``] : []),
+    ];
+    setCurrentDetails(lines.join('\n\n'));
+  }
+}
