@@ -43,24 +43,26 @@ export function createContainmentActivities({
   clients: AwsClients;
 }): ContainmentActivities {
   return {
-    isolateInstance({ caseId, plan }) {
+    async isolateInstance({ caseId, plan }) {
       const { accountId, region } = plan.target;
-      return isolateInterfaces(clients.member(accountId, region, 'contain', caseId), caseId, plan);
+      const member = clients.member(accountId, region, 'contain', caseId);
+      return { layers: [], ...(await isolateInterfaces(member, caseId, plan)) };
     },
   };
 }
 
 /**
  * The plan's addresses and interfaces, whatever other layers it has.
+ * @param authority under which it is done, when this is not the plan that was agreed to but a part of it
  * @throws ApplicationFailure, retryable, while another attempt is worth it.
  */
 export async function isolateInterfaces(
   member: AccountClients,
   caseId: string,
   plan: ContainmentPlan,
-): Promise<ContainmentResult> {
+  authority: CustodyFacts['authority'] = { checkpoint: 'isolation', planHash: planHash(plan) },
+): Promise<Omit<ContainmentResult, 'layers'>> {
   const { internetEdge, securityGroups: planned } = plan.layers;
-  const authority = { checkpoint: 'isolation', planHash: planHash(plan) };
   const ids = planned.map((eni) => eni.networkInterfaceId);
   const [groups, edge] = await Promise.all([
     groupsByVpc(member, planned, { caseId, mode: plan.mode, authority }),

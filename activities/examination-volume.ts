@@ -67,7 +67,8 @@ export function createEvidenceVolumeActivities(dependencies: {
     const { ec2 } = own(region);
     const { volumeId } = volume;
     const { instanceId } = instance;
-    let asked = false;
+    // `as`: it changes inside of what is polled, which the compiler does not see.
+    let asked = false as boolean;
     await pollShortly(`volume ${volumeId} on ${instanceId}`, async () => {
       const found = await describeVolume(ec2, volumeId);
       const attachment = found?.Attachments?.find((one) => one.State !== 'detached');

@@ -2,12 +2,14 @@ import { AwsClients } from './aws/clients';
 import { createCaseRecordActivities } from './case-records';
 import { createKeepingActivities } from './keeping';
 import type { ForensicsConfig } from './config';
+import { createLayerActivities } from './containment/layers';
 import { CustodyLog } from './custody-log';
 import { createContainmentActivities } from './containment';
 import { createExaminationActivities } from './examination';
 import { createIdentityActivities } from './identity-proof';
 import { createMemoryActivities } from './memory';
 import { createProtectionActivities } from './protection';
+import { createReleaseActivities } from './release';
 import { createReportActivities } from './report/report';
 import { createSealingActivities } from './sealing/sealing';
 import { createTriageActivities } from './triage';
@@ -33,5 +35,7 @@ export function createActivities(
     ...createSealingActivities(dependencies),
     ...createKeepingActivities(dependencies),
     ...createIdentityActivities(dependencies),
+    ...createLayerActivities(dependencies),
+    ...createReleaseActivities(dependencies),
   };
 }

@@ -15,28 +15,7 @@ import type { ForensicsConfig } from './config';
 import { readInstanceById } from './containment/layer';
 import { noteAct } from './custody-acts';
 import { exitStandby, protectFromScaleIn, readGroupMember } from './protection-auto-scaling';
-import type { ProtectionStep } from './types';
-
-/** What became of one protection at release. */
-export interface ProtectionUndo {
-  step: ProtectionStep['step'];
-  /** `differs`: somebody else changed it meanwhile; it is left as it is. `gone`: the instance is. */
-  outcome: 'restored' | 'differs' | 'gone' | 'failed';
-  /** Of `differs` and `failed`: what is there. Of `restored`: what could not come back as it was. */
-  difference?: string;
-}
-
-export interface ProtectionUndoActivities {
-  /**
-   * Takes back what `protectInstance` set, last first, each only where it is still as it was set. For the release of an
-   * instance whose evidence is safe.
-   */
-  undoProtection(input: {
-    caseId: string;
-    facts: InstanceFacts;
-    steps: ProtectionStep[];
-  }): Promise<{ steps: ProtectionUndo[] }>;
-}
+import type { ProtectionStep, ProtectionUndo, ProtectionUndoActivities } from './types';
 
 interface UndoContext {
   member: AccountClients;

@@ -5,6 +5,7 @@
  *
  * Failures are `ApplicationFailure`s whose `type` is one of `FailureType` (workflows/contract/failures.ts).
  */
+import type { LayerActivities } from './containment/layer-activities';
 import type { CustodyDraft } from '../domain/custody/entry';
 import type { CaseRequest } from '../domain/case-request';
 import type { EvidenceThreat } from '../domain/evidence-threat';
@@ -15,6 +16,7 @@ import type { Exhibit, MemoryAttempt, S3Location } from '../domain/evidence';
 import type { ExaminationResult } from '../domain/examination';
 import type { IdentityProof, ProofBinding, ProvenIdentity } from '../domain/identity-proof';
 import type { InstanceFacts } from '../domain/instance-facts';
+import type { ContainedData } from '../domain/case-story';
 import type { CaseOutcome, CaseRecord } from '../domain/outcome';
 import type { SealedCase } from '../domain/custody/bundle';
 import type { PolicyDecision } from '../domain/policy';
@@ -319,6 +321,9 @@ export interface IdentityActivities {
 
 export type Activities = TriageActivities &
   IdentityActivities &
+  LayerActivities &
+  ReleaseActivities &
+  ProtectionUndoActivities &
   SealingActivities &
   ProtectionActivities &
   VolumeActivities &
@@ -381,4 +386,41 @@ export interface KeepingActivities {
   purgeCase(input: { caseId: string; plan: PurgePlan }): Promise<PurgeResult>;
   /** The cases whose evidence a call works on; none for what the product itself does. `because`: why there are none. */
   findThreatenedCases(input: { threat: EvidenceThreat }): Promise<{ caseIds: string[]; because: string }>;
+}
+
+/** What a release goes by, as the case's custody log has it. */
+export interface ContainedInstance {
+  facts: InstanceFacts;
+  /** Of the last containment of the case. */
+  contained: ContainedData;
+  protections: ProtectionStep[];
+}
+
+export interface ReleaseActivities {
+  /**
+   * Reads from the custody log of a case, whose chain it checks, how its instance was contained. Fails with `InvalidRequest` (final)
+   * when it was not, with `CustodyForked` (final) when the log does not hold.
+   */
+  readContainment(input: { caseId: string }): Promise<ContainedInstance>;
+}
+
+/** What became of one protection at release. */
+export interface ProtectionUndo {
+  step: ProtectionStep['step'];
+  /** `differs`: somebody else changed it meanwhile; it is left as it is. `gone`: the instance is. */
+  outcome: 'restored' | 'differs' | 'gone' | 'failed';
+  /** Of `differs` and `failed`: what is there. Of `restored`: what could not come back as it was. */
+  difference?: string;
+}
+
+export interface ProtectionUndoActivities {
+  /**
+   * Takes back what `protectInstance` set, last first, each only where it is still as it was set. For the release of an
+   * instance whose evidence is safe.
+   */
+  undoProtection(input: {
+    caseId: string;
+    facts: InstanceFacts;
+    steps: ProtectionStep[];
+  }): Promise<{ steps: ProtectionUndo[] }>;
 }

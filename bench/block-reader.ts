@@ -47,18 +47,20 @@ export async function measureBlockReader(): Promise<BlockReaderResult> {
       makeDiskImage(path.join(folder, name), sizeGiB, blocks);
     await verified(await image('warm-up', WARM_UP));
     const full = await image('full', FULL);
-    const sums = await best(() => bySha256sum(full.file));
+    const sums = await repeated(() => bySha256sum(full.file));
     const digests = [];
-    for (const threads of THREADS) digests.push({ threads, ...(await best(() => digestsBy(threads))) });
-    const verification = await verified(full);
+    for (const threads of THREADS) digests.push({ threads, ...(await repeated(() => digestsBy(threads))) });
+    const runs = [];
+    for (let run = 0; run < RUNS; run += 1) runs.push(await verified(full));
+    const verification = best(runs.map(({ seconds, cpuSeconds }) => throughput(readOf(full), seconds, cpuSeconds)));
     const sparse = await verified(await image('sparse', SPARSE));
     return {
       sha256sum: sums,
       digests,
       verification: {
-        ...throughput(2 * mebibytes(FULL.blocks) * 2 ** 20, verification.seconds, verification.cpuSeconds),
+        ...verification,
         imageMiB: FULL.sizeGiB * 1024,
-        seconds: verification.seconds,
+        seconds: Math.min(...runs.map(({ seconds }) => seconds)),
       },
       sparse: {
         imageMiB: SPARSE.sizeGiB * 1024,
@@ -92,19 +94,26 @@ export function blockReaderText({ sha256sum, digests, verification, sparse }: Bl
   ].join('\n');
 }
 
+/** Bytes of both sides. */
+const readOf = ({ written }: DiskImage): number => 2 * written.length * BLOCK_BYTES;
 const mebibytes = (blocks: number): number => (blocks * BLOCK_BYTES) / 2 ** 20;
 
 function throughput(bytes: number, seconds: number, cpuSeconds: number): Throughput {
   return { megabytesPerSecond: bytes / 1e6 / seconds, megabytesPerCpuSecond: bytes / 1e6 / cpuSeconds };
 }
 
-async function best(measure: () => Promise<Throughput>): Promise<Throughput> {
-  const runs: Throughput[] = [];
-  for (let run = 0; run < RUNS; run += 1) runs.push(await measure());
+/** The best of several runs, each figure by itself: what else the machine does only makes them worse. */
+function best(runs: Throughput[]): Throughput {
   return {
     megabytesPerSecond: Math.max(...runs.map((run) => run.megabytesPerSecond)),
     megabytesPerCpuSecond: Math.max(...runs.map((run) => run.megabytesPerCpuSecond)),
   };
+}
+
+async function repeated(measure: () => Promise<Throughput>): Promise<Throughput> {
+  const runs: Throughput[] = [];
+  for (let run = 0; run < RUNS; run += 1) runs.push(await measure());
+  return best(runs);
 }
 
 async function bySha256sum(file: string): Promise<Throughput> {
@@ -202,6 +211,8 @@ const CONFIG: ForensicsConfig = {
   memberRoles: { triage: 'none', acquire: 'none', contain: 'none' },
   sharingKeyAlias: 'none',
   evidenceKeyArn: 'none',
+  sealingKeyArn: 'none',
+  verifier: { key: 'none', sha256: '' },
   buckets: { staging: 'staging', evidence: 'evidence', tools: 'tools' },
   caseTable: 'none',
   topicArn: 'none',

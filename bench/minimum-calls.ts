@@ -73,9 +73,15 @@ export function minimumCalls(shape: CaseShape): MinimumCalls[] {
 
     ['s3', 'GetObject', 1 + exhibits + outputs, 'memory image, summaries and outputs: each is hashed off the host'],
     ['s3', 'CopyObject', 1 + outputs, 'memory image and outputs into the evidence bucket'],
-    ['s3', 'HeadObject', 1 + outputs + 2 * exhibits + 2, 'look-up before each write-once object is written'],
-    // Manifests: the memory command's and one an examination. Evidence: summary and findings an examination, report in two forms.
-    ['s3', 'PutObject', 1 + exhibits + 2 * exhibits + 2, 'manifests; summaries and findings; outcome and report'],
+    ['s3', 'HeadObject', 1 + outputs + 2 * exhibits + 2 + volumes, 'look-up before each write-once object is written'],
+    // Manifests: the memory command's and one an examination. Evidence: summary and findings an examination, report in two forms,
+    // a list of blocks a disk.
+    [
+      's3',
+      'PutObject',
+      1 + exhibits + 2 * exhibits + 2 + volumes,
+      'manifests; summaries, findings; outcome, report; lists of blocks',
+    ],
     ['s3', 'DeleteObject', 1, 'the staged memory image'],
 
     ['ec2', 'DescribeVpcs', 1, 'address ranges of the endpoints'],

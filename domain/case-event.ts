@@ -24,6 +24,8 @@ export type CaseEventKind =
   /** Any other signal that could not be read; nothing changed. */
   | 'message-refused'
   | 'contained'
+  /** A layer of the containment, or a protection, was taken back, or could not be. */
+  | 'released'
   | 'examined'
   /** A step did something to the suspect or to evidence. */
   | 'act'

@@ -8,6 +8,7 @@ import {
   examinationShortfall,
   edgeShortfalls,
   interfacesNotIsolated,
+  layerShortfalls,
   missingSentence,
   notIsolatedSentence,
   outcomeOfContainment,
@@ -174,10 +175,14 @@ export class CaseLedger {
   contained(result: ContainmentResult, at: string): void {
     this.containment = result;
     const { instanceId } = this.request.target;
-    this.fellShort(
+    const told = new Set(this.reasons);
+    const shortfalls = [
       ...edgeShortfalls(result),
+      ...layerShortfalls(result),
       ...interfacesNotIsolated(result).map((one) => notIsolatedSentence(one, instanceId)),
-    );
+    ].map((reason) => sentence(reason));
+    // It may be told in two parts: with what neighbours feel, and without.
+    this.fellShort(...shortfalls.filter((reason) => !told.has(reason)));
     this.endPhase('containment', { outcome: outcomeOfContainment(result), at });
   }
 

@@ -5,12 +5,13 @@ import type { CaseRequest } from './case-request';
 import { gravest } from './case-severity';
 import type { CheckpointName, RecordedDecision } from './checkpoint';
 import type { SealedCase } from './custody/bundle';
-import type { ContainmentResult, InterfaceOutcome } from './containment';
+import type { ContainmentPlan, ContainmentResult, InterfaceOutcome, LayerOutcome } from './containment';
 import type { Exhibit, ExhibitKind, MemoryAttempt, MissingEvidence } from './evidence';
 import type { ExaminationResult } from './examination';
 import type { Finding, Severity } from './finding';
 import type { InstanceFacts } from './instance-facts';
 import { attemptSentence } from './memory-tools';
+import type { CheckpointPolicy } from './policy';
 import type { CaseOutcome, PhaseRecord } from './outcome';
 
 /**
@@ -39,6 +40,14 @@ export const edgeShortfalls = (result: ContainmentResult): string[] =>
   result.internetEdge
     .filter((one) => one.outcome === 'failed')
     .map((one) => `${one.address} was not taken off ${one.networkInterfaceId}: ${one.reason ?? 'no reason'}`);
+export const layerShortfall = ({ layer, reason }: Pick<LayerOutcome, 'layer' | 'reason'>): string =>
+  `layer ${layer} of the containment is missing or not whole: ${reason ?? 'no reason'}`;
+/** Of the layers that are not told address by address or interface by interface. */
+export const layerShortfalls = ({ layers }: ContainmentResult): string[] =>
+  layers
+    .filter(({ layer }) => layer !== 'internet-edge' && layer !== 'security-groups')
+    .filter(({ outcome }) => outcome === 'failed' || outcome === 'partially-applied')
+    .map(layerShortfall);
 export const notIsolatedSentence = ({ networkInterfaceId, reason }: InterfaceOutcome, instanceId: string): string =>
   `${networkInterfaceId} of ${instanceId} is not isolated: ${reason ?? 'no reason'}`;
 
@@ -67,12 +76,18 @@ export function caseOpened(
 }
 
 /** `story` is what the phase came to; a phase that went badly is told to people at once. */
-export function phaseEnded(name: PhaseName, end: Omit<PhaseEnd, 'at'>, story?: string): CaseEventDraft {
+export function phaseEnded(
+  name: PhaseName,
+  end: Omit<PhaseEnd, 'at'>,
+  story?: string,
+  data?: Record<string, unknown>,
+): CaseEventDraft {
   const told = story ?? end.reason;
   return {
     kind: 'phase-ended',
     phase: name,
     message: `${name} ${end.outcome}${told === undefined ? '' : `: ${told}`}`,
+    ...(data && { data }),
     notify: end.outcome === 'failed',
   };
 }
@@ -259,8 +274,27 @@ export function messageRefused(signal: string, because: string, isLastTold: bool
   };
 }
 
-export function instanceContained(result: ContainmentResult, instanceId: string): CaseEventDraft {
-  const open = interfacesNotIsolated(result).map((one) => one.networkInterfaceId);
+/** What a release goes by; it stands in the custody log, where nobody can change it unseen. */
+export interface ContainedData {
+  outcome: ContainmentResult['outcome'];
+  plan: ContainmentPlan;
+  layers: LayerOutcome[];
+  /** Who has to agree to the release. */
+  releaseConsent: CheckpointPolicy;
+  roles: Record<string, string[]>;
+}
+
+export function instanceContained(
+  result: ContainmentResult,
+  instanceId: string,
+  by: Pick<ContainedData, 'plan' | 'releaseConsent' | 'roles'>,
+): CaseEventDraft {
+  const open = [
+    ...interfacesNotIsolated(result).map((one) => one.networkInterfaceId),
+    ...edgeShortfalls(result),
+    ...layerShortfalls(result),
+  ];
+  const data: ContainedData = { outcome: result.outcome, layers: result.layers, ...by };
   return {
     kind: 'contained',
     phase: 'containment',
@@ -268,7 +302,7 @@ export function instanceContained(result: ContainmentResult, instanceId: string)
       result.outcome === 'isolated'
         ? `${instanceId} is isolated, verified at ${result.verifiedAt}`
         : `${instanceId} is NOT fully isolated: ${open.join(', ')}`,
-    data: { outcome: result.outcome },
+    data: { ...data },
     notify: true,
   };
 }

@@ -10,7 +10,8 @@ import { approvalEventOf, readApprovalMessage } from './approval-message';
 import { type IdentityProof, personOf, readIdentityProof, type ProvenIdentity } from './identity-proof';
 import { rolesOf } from './policy/roles';
 
-export const CHECKPOINTS = ['acquisition', 'isolation'] as const;
+/** `subnet-isolation`: layers of the containment that neighbours of the instance feel too. */
+export const CHECKPOINTS = ['acquisition', 'isolation', 'subnet-isolation'] as const;
 export type CheckpointName = (typeof CHECKPOINTS)[number];
 export type Verdict = 'approve' | 'reject';
 
@@ -66,6 +67,7 @@ export type Checkpoints = Record<CheckpointName, CheckpointState>;
 export const NO_CHECKPOINT_REACHED: Checkpoints = {
   acquisition: { state: 'not-reached' },
   isolation: { state: 'not-reached' },
+  'subnet-isolation': { state: 'not-reached' },
 };
 
 export const openCheckpoint = (approval: Approval, escalated: boolean): CheckpointState => ({

@@ -103,7 +103,7 @@ async function triage(record: RunningCase): Promise<{ facts: InstanceFacts; deci
   });
   const { facts, decision } = result;
   record.triaged(facts, decision);
-  record.endPhase('triage', { outcome: 'succeeded' }, triageStory(facts, decision.reasons));
+  record.endPhase('triage', { outcome: 'succeeded' }, triageStory(facts, decision.reasons), { facts });
   return result;
 }
 
@@ -118,10 +118,11 @@ async function protect(record: RunningCase, facts: InstanceFacts): Promise<void>
     const { steps } = await mutation(`Protect ${instanceId}`).protectInstance({ caseId, facts });
     const failed = steps.filter((step) => step.outcome === 'failed');
     record.fellShort(...failed.map(said));
-    record.endPhase('protection', {
+    const end = {
       outcome: outcomeOf(steps.length, steps.length - failed.length),
       ...(failed.length > 0 && { reason: failed.map(said).join('; ') }),
-    });
+    };
+    record.endPhase('protection', end, undefined, { steps });
   } catch (error) {
     if (isCancellation(error)) throw error;
     const reason = `${instanceId} is not protected against termination: ${reasonOf(error)}`;

@@ -11,3 +11,4 @@ export { evidenceAudit } from './evidence-audit';
 export { evidencePurge } from './evidence-purge';
 export { evidenceThreat } from './evidence-threat';
 export { legalHold } from './legal-hold';
+export { release } from './release';

@@ -92,10 +92,10 @@ export class RunningCase {
     this.show();
   }
 
-  /** `told` is what the phase came to, for people; its reason when nothing else is told. */
-  endPhase(name: PhaseName, end: Omit<PhaseEnd, 'at'>, told?: string): void {
+  /** `told` is what the phase came to, for people; its reason when nothing else is told. `data` is for later steps. */
+  endPhase(name: PhaseName, end: Omit<PhaseEnd, 'at'>, told?: string, data?: Record<string, unknown>): void {
     this.ledger.endPhase(name, { ...end, at: now() });
-    this.tell(story.phaseEnded(name, end, told));
+    this.tell(story.phaseEnded(name, end, told, data));
   }
 
   endRunningPhases(outcome: 'cancelled' | 'failed'): void {
@@ -190,9 +190,10 @@ export class RunningCase {
     return undefined;
   }
 
-  contained(result: ContainmentResult): void {
+  contained(plan: ContainmentPlan, result: ContainmentResult, releaseConsent: CheckpointPolicy): void {
     this.ledger.contained(result, now());
-    this.tell(story.instanceContained(result, this.request.target.instanceId));
+    const by = { plan, releaseConsent, roles: this.roles };
+    this.tell(story.instanceContained(result, this.request.target.instanceId, by));
   }
 
   // ---- signals from outside ----------------------------------------------------------------------------------------

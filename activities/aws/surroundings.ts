@@ -9,9 +9,13 @@ import type { AutoScalingFacts, InstanceFacts, InstanceProfileFacts } from '../.
 import { servicesOf } from './account-services';
 import type { AccountClients } from './clients';
 import { awsStep } from './errors';
+import { readTargetGroups } from './target-groups';
 import { orElse } from './tolerance';
 
-type Surroundings = Pick<InstanceFacts, 'instanceProfile' | 'autoScaling' | 'subnetNeighbours' | 'lifecycle'>;
+type Surroundings = Pick<
+  InstanceFacts,
+  'instanceProfile' | 'autoScaling' | 'targetGroups' | 'subnetNeighbours' | 'lifecycle'
+>;
 
 /** Who else feels it when the instance is contained, and what may replace it. All of it is good to know, none is needed. */
 export async function readSurroundings(
@@ -21,17 +25,30 @@ export async function readSurroundings(
 ): Promise<Surroundings> {
   const { InstanceId: instanceId = '', InstanceLifecycle } = instance;
   const subnets = [...new Set((instance.NetworkInterfaces ?? []).flatMap(({ SubnetId }) => SubnetId ?? []))].sort();
-  const [instanceProfile, autoScaling, subnetNeighbours] = await Promise.all([
+  const [instanceProfile, autoScaling, targetGroups, subnetNeighbours] = await Promise.all([
     readInstanceProfile(member, instanceId, instance.IamInstanceProfile?.Arn, unreadable),
     orElse(undefined, unreadable, () => readAutoScaling(member, instanceId)),
+    orElse(undefined, unreadable, () => readTargetGroups(member, registrationsOf(instance))),
     orElse(undefined, unreadable, () => readNeighbours(member, instanceId, subnets)),
   ]);
   return {
     ...(instanceProfile && { instanceProfile }),
     ...(autoScaling && { autoScaling }),
+    ...(targetGroups && { targetGroups }),
     ...(subnetNeighbours && { subnetNeighbours }),
     // EC2 names the lifecycle of what was not bought on demand only.
     lifecycle: lifecycleOf(InstanceLifecycle),
+  };
+}
+
+/** By what the instance may be registered, and where to look. */
+function registrationsOf({ InstanceId = '', NetworkInterfaces: interfaces = [] }: Instance) {
+  return {
+    instanceId: InstanceId,
+    vpcIds: [...new Set(interfaces.flatMap(({ VpcId }) => VpcId ?? []))],
+    addresses: interfaces.flatMap((eni) =>
+      (eni.PrivateIpAddresses ?? []).flatMap(({ PrivateIpAddress }) => PrivateIpAddress ?? []),
+    ),
   };
 }
 

@@ -13,14 +13,13 @@ import canonicalize from 'canonicalize';
 import {
   type IdentityState,
   ISOLATION_PROFILES,
-  planHash,
   revocationPolicy,
   revocationPolicyName,
 } from '../../domain/containment';
 import { servicesOf } from '../aws/account-services';
 import { awsCode, awsStep } from '../aws/errors';
 import { noteAct } from '../custody-acts';
-import { attemptPart, differs, type Layer, type LayerContext, readInstance, readUntil } from './layer';
+import { attemptPart, authorityOf, differs, type Layer, type LayerContext, readInstance, readUntil } from './layer';
 
 const nameOf = (profileArn: string): string => profileArn.slice(profileArn.lastIndexOf('/') + 1);
 
@@ -201,7 +200,7 @@ async function exchangeProfile(context: LayerContext, wanted: string): Promise<v
     message: already
       ? `Instance ${plan.target.instanceId} has the isolation profile ${wanted} already`
       : `The instance profile of ${plan.target.instanceId} was exchanged: ${current.arn} → ${wanted}`,
-    authority: { checkpoint: 'isolation', planHash: planHash(plan) },
+    authority: authorityOf(plan),
     data: { changesSuspect: true, change: 'instance profile', reversible: true },
   });
 }
@@ -245,7 +244,7 @@ async function revokeSessions(
   }
   noteAct({
     message: `Older sessions of role ${RoleName} ${ours ? 'were revoked by an earlier attempt' : 'were revoked'} (${thisInstance ? `those of ${instanceId} only` : 'all of them'})`,
-    authority: { checkpoint: 'isolation', planHash: planHash(plan) },
+    authority: authorityOf(plan),
     data: { role: RoleName, policy: revocationPolicyName(instanceId) },
   });
 }

@@ -10,7 +10,7 @@ import type { EdgeAddress, EdgeAddressState } from '../../domain/containment';
 import { awsStep } from '../aws/errors';
 import { noteAct } from '../custody-acts';
 import { removeFromInternetEdge } from '../internet-edge';
-import { attemptPart, differs, type Layer, type LayerContext, readUntil } from './layer';
+import { attemptPart, authorityOf, differs, type Layer, type LayerContext, readUntil } from './layer';
 
 /** Elastic IP, auto-assigned public IPv4 and IPv6 addresses. */
 export const internetEdge: Layer<'internet-edge'> = {
@@ -36,7 +36,7 @@ export const internetEdge: Layer<'internet-edge'> = {
   async apply(context, before) {
     const planned = context.plan.layers.internetEdge;
     if (planned.length === 0) return { after: before, parts: 0, missing: [], failures: [] };
-    const outcomes = await removeFromInternetEdge(context.member, planned);
+    const outcomes = await removeFromInternetEdge(context.member, planned, authorityOf(context.plan));
     const failed = outcomes.filter(({ outcome }) => outcome === 'failed');
     const after = await readUntil(
       () => internetEdge.read(context),

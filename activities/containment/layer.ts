@@ -1,7 +1,14 @@
 import { DescribeInstancesCommand, type Instance } from '@aws-sdk/client-ec2';
 import { sleep } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import type { ContainmentPlan, EnforcedLayer, LayerStates, LayerUndo } from '../../domain/containment';
+import {
+  type ContainmentPlan,
+  type EnforcedLayer,
+  type LayerStates,
+  type LayerUndo,
+  planHash,
+} from '../../domain/containment';
+import type { CustodyFacts } from '../../domain/custody/facts';
 import type { AccountClients } from '../aws/clients';
 import { awsCode, awsStep } from '../aws/errors';
 
@@ -37,6 +44,12 @@ export interface Layer<Name extends EnforcedLayer> {
   /** Brings back `before`, but only where `after` is still there. */
   undo(context: LayerContext, before: LayerStates[Name], after: LayerStates[Name]): Promise<Omit<LayerUndo, 'layer'>>;
 }
+
+/** What allows a change: the consent to this very plan. */
+export const authorityOf = (plan: ContainmentPlan): NonNullable<CustodyFacts['authority']> => ({
+  checkpoint: 'isolation',
+  planHash: planHash(plan),
+});
 
 /** Runs a part of a layer; what went wrong is returned, since the others must go on. */
 export async function attemptPart(part: () => Promise<unknown>): Promise<ApplicationFailure | undefined> {

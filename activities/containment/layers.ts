@@ -1,48 +1,17 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type {
-  ContainmentPlan,
-  EnforcedLayer,
-  LayerOutcome,
-  LayerState,
-  LayerStates,
-  LayerUndo,
-} from '../../domain/containment';
+import type { EnforcedLayer, LayerOutcome, LayerState, LayerStates, LayerUndo } from '../../domain/containment';
 import type { AwsClients } from '../aws/clients';
 import { isRetryable, worthAnotherAttempt } from '../aws/errors';
 import type { ForensicsConfig } from '../config';
 import { identity } from './identity';
 import { internetEdge } from './internet-edge';
+import type { LayerActivities, LayerInput } from './layer-activities';
 import { loadBalancer } from './load-balancer';
 import type { Applied, Layer, LayerContext } from './layer';
 import { metadataService } from './metadata-service';
 import { networkAcl } from './network-acl';
 import { securityGroups } from './security-groups';
 import { stop } from './stop';
-
-interface LayerInput {
-  caseId: string;
-  plan: ContainmentPlan;
-  layer: EnforcedLayer;
-}
-
-export interface LayerActivities {
-  /**
-   * The state that a layer will change; a step of its own, so that it is in the workflow's history before anything is
-   * changed. What cannot be read stands as the plan knew it, with the reason.
-   */
-  readLayer(input: LayerInput): Promise<LayerState>;
-  /**
-   * Applies one layer and reads it again. Throws only what another attempt may not see; what cannot be brought about is
-   * reported, and nothing that succeeded is undone.
-   * @param before as `readLayer` gave it
-   */
-  applyLayer(input: LayerInput & { before: LayerState }): Promise<LayerOutcome>;
-  /**
-   * Brings back the state before, compare-and-set: where AWS shows neither what containment left nor what was there
-   * before, nothing is touched and the difference is told. Safe to call again.
-   */
-  undoLayer(input: LayerInput & { applied: LayerOutcome }): Promise<LayerUndo>;
-}
 
 const LAYERS: { [Name in EnforcedLayer]: Layer<Name> } = {
   identity,
@@ -62,8 +31,8 @@ export function createLayerActivities({ clients }: { config: ForensicsConfig; cl
   };
   return {
     readLayer: (input) => read(input.layer, contextOf(input)),
-    applyLayer: (input) => apply(input.layer, contextOf(input), input.before),
-    undoLayer: (input) => undo(input.layer, contextOf(input), input.applied),
+    applyLayer: (input) => apply(input.layer, layerOf(input.layer), contextOf(input), input.before),
+    undoLayer: (input) => undo(input.layer, layerOf(input.layer), contextOf(input), input.applied),
   };
 }
 
@@ -82,7 +51,7 @@ function checked<Name extends EnforcedLayer>(name: Name, given: LayerState): Lay
   return given.state as LayerStates[Name];
 }
 
-async function read<Name extends EnforcedLayer>(name: Name, context: LayerContext): Promise<LayerState> {
+async function read(name: EnforcedLayer, context: LayerContext): Promise<LayerState> {
   const layer = layerOf(name);
   try {
     return stateOf(name, await layer.read(context));
@@ -94,13 +63,14 @@ async function read<Name extends EnforcedLayer>(name: Name, context: LayerContex
 
 async function apply<Name extends EnforcedLayer>(
   name: Name,
+  layer: Layer<Name>,
   context: LayerContext,
   before: LayerState,
 ): Promise<LayerOutcome> {
   const state = checked(name, before);
   let applied: Applied<LayerStates[Name]>;
   try {
-    applied = await layerOf(name).apply(context, state);
+    applied = await layer.apply(context, state);
   } catch (error) {
     if (!(error instanceof ApplicationFailure) || isRetryable(error) || isWaiting(error)) throw error;
     applied = { after: state, parts: 1, missing: [error.message], failures: [error] };
@@ -126,12 +96,13 @@ const isWaiting = (failure: ApplicationFailure): boolean => failure.type === 'No
 
 async function undo<Name extends EnforcedLayer>(
   name: Name,
+  layer: Layer<Name>,
   context: LayerContext,
   { before, after, outcome }: LayerOutcome,
 ): Promise<LayerUndo> {
   if (outcome === 'not-needed') return { layer: name, outcome: 'restored' };
   try {
-    return { layer: name, ...(await layerOf(name).undo(context, checked(name, before), checked(name, after))) };
+    return { layer: name, ...(await layer.undo(context, checked(name, before), checked(name, after))) };
   } catch (error) {
     if (!(error instanceof ApplicationFailure) || isRetryable(error) || isWaiting(error)) throw error;
     return { layer: name, outcome: 'failed', difference: error.message };

@@ -5,12 +5,12 @@ import {
   type TargetDescription,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { ApplicationFailure } from '@temporalio/common';
-import { planHash, type TargetState } from '../../domain/containment';
+import type { TargetState } from '../../domain/containment';
 import { awsCode, awsStep } from '../aws/errors';
 import { loadBalancingOf } from '../aws/load-balancing';
 import { isRegistered } from '../aws/target-groups';
 import { noteAct } from '../custody-acts';
-import { attemptPart, differs, type Layer, type LayerContext, readUntil } from './layer';
+import { attemptPart, authorityOf, differs, type Layer, type LayerContext, readUntil } from './layer';
 
 /**
  * Takes the instance out of its target groups, port by port. Open connections drain for as long as the group's
@@ -133,7 +133,7 @@ async function deregister({ member, plan }: LayerContext, one: Registration): Pr
   });
   noteAct({
     message: `${targetId} is deregistered from target group ${targetGroupArn} on port ${port}`,
-    authority: { checkpoint: 'isolation', planHash: planHash(plan) },
+    authority: authorityOf(plan),
     data: {
       ...one,
       changesSuspect: true,

@@ -1,9 +1,9 @@
 import { type InstanceMetadataOptionsResponse, ModifyInstanceMetadataOptionsCommand } from '@aws-sdk/client-ec2';
 import { ApplicationFailure } from '@temporalio/common';
-import { type MetadataServiceState, planHash } from '../../domain/containment';
+import type { MetadataServiceState } from '../../domain/containment';
 import { awsStep } from '../aws/errors';
 import { noteAct } from '../custody-acts';
-import { attemptPart, differs, type Layer, type LayerContext, readInstance, readUntil } from './layer';
+import { attemptPart, authorityOf, differs, type Layer, type LayerContext, readInstance, readUntil } from './layer';
 
 /** Instance metadata off: no new credentials. Those that the instance holds are the identity layer's. */
 export const metadataService: Layer<'metadata-service'> = {
@@ -27,7 +27,7 @@ export const metadataService: Layer<'metadata-service'> = {
     if (!failure)
       noteAct({
         message: `The instance metadata service of ${instanceId} is switched off${already ? ', by an earlier attempt' : ''}`,
-        authority: { checkpoint: 'isolation', planHash: planHash(plan) },
+        authority: authorityOf(plan),
         data: {
           before,
           changesSuspect: true,

@@ -8,11 +8,11 @@ import {
   ReplaceNetworkAclAssociationCommand,
 } from '@aws-sdk/client-ec2';
 import type { ApplicationFailure } from '@temporalio/common';
-import { planHash, type SubnetAclState } from '../../domain/containment';
+import type { SubnetAclState } from '../../domain/containment';
 import { awsCode, awsStep } from '../aws/errors';
 import { CASE_TAG, OPERATION_TAG, operationOf, operationTags, ROLE_TAG } from '../aws/idempotency';
 import { noteAct } from '../custody-acts';
-import { attemptPart, differs, type Layer, type LayerContext, readUntil } from './layer';
+import { attemptPart, authorityOf, differs, type Layer, type LayerContext, readUntil } from './layer';
 
 /**
  * Cuts the whole subnet off: its network ACL is exchanged for one of the case. A rule for the instance's address alone would do
@@ -180,7 +180,7 @@ async function associate(context: LayerContext, subnetId: string, NetworkAclId: 
   );
   noteAct({
     message: `Subnet ${subnetId} has network ACL ${NetworkAclId} (before: ${current.NetworkAclId ?? 'none'})`,
-    authority: { checkpoint: 'isolation', planHash: planHash(plan) },
+    authority: authorityOf(plan),
     data: { subnetId, before: current.NetworkAclId, after: NetworkAclId },
   });
 }

@@ -1,10 +1,11 @@
 import { DescribeNetworkInterfacesCommand, ModifyNetworkInterfaceAttributeCommand } from '@aws-sdk/client-ec2';
 import type { ApplicationFailure } from '@temporalio/common';
 import type { ContainmentPlan, InterfaceGroupsState } from '../../domain/containment';
+import type { CustodyFacts } from '../../domain/custody/facts';
 import { awsStep } from '../aws/errors';
 import { isolateInterfaces } from '../containment';
 import { noteAct } from '../custody-acts';
-import { attemptPart, differs, type Layer, type LayerContext, readUntil } from './layer';
+import { attemptPart, authorityOf, differs, type Layer, type LayerContext, readUntil } from './layer';
 
 /** The least that an interface takes. Source: EC2 User Guide, "Security group connection tracking", idle timeouts. */
 const SHORTEST_TIMEOUT_SECONDS = 60;
@@ -52,7 +53,7 @@ export const securityGroups: Layer<'security-groups'> = {
     const { member, plan, caseId } = context;
     if (plan.layers.securityGroups.length === 0) return { after: before, parts: 0, missing: [], failures: [] };
     const shortening = await shortenTimeouts(context, (await securityGroups.read(context)).interfaces);
-    const result = await isolateInterfaces(member, caseId, groupsOnly(plan));
+    const result = await isolateInterfaces(member, caseId, groupsOnly(plan), authorityOf(plan));
     const after = await readUntil(
       () => securityGroups.read(context),
       ({ interfaces }) => interfaces.every((eni) => eni.gone || shortening.has(eni.networkInterfaceId) || isShort(eni)),
@@ -130,14 +131,21 @@ async function shortenTimeouts(
   await Promise.all(
     interfaces.map(async (eni) => {
       if (eni.gone || isShort(eni)) return;
-      const failure = await attemptPart(() => setTimeoutOf(context, eni.networkInterfaceId, SHORTEST_TIMEOUT_SECONDS));
+      const failure = await attemptPart(() =>
+        setTimeoutOf(context, eni.networkInterfaceId, SHORTEST_TIMEOUT_SECONDS, authorityOf(context.plan)),
+      );
       if (failure) failures.set(eni.networkInterfaceId, failure);
     }),
   );
   return failures;
 }
 
-async function setTimeoutOf({ member }: LayerContext, id: string, seconds: number): Promise<void> {
+async function setTimeoutOf(
+  { member }: LayerContext,
+  id: string,
+  seconds: number,
+  authority?: CustodyFacts['authority'],
+): Promise<void> {
   await awsStep(`setting the TCP timeout of network interface ${id} to ${seconds} seconds`, (options) =>
     member.ec2.send(
       new ModifyNetworkInterfaceAttributeCommand({
@@ -149,6 +157,7 @@ async function setTimeoutOf({ member }: LayerContext, id: string, seconds: numbe
   );
   noteAct({
     message: `Network interface ${id} forgets tracked TCP connections after ${seconds} seconds of silence`,
+    ...(authority && { authority }),
     data: {
       networkInterfaceId: id,
       changesSuspect: true,

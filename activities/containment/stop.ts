@@ -1,11 +1,10 @@
 import { ModifyInstanceAttributeCommand, StartInstancesCommand, StopInstancesCommand } from '@aws-sdk/client-ec2';
 import { type ApplicationFailure } from '@temporalio/common';
-import { planHash } from '../../domain/containment';
 import { awsStep } from '../aws/errors';
 import { readInstanceAttributes } from '../aws/instance-attributes';
 import { notReady, waitedMs } from '../aws/polling';
 import { noteAct } from '../custody-acts';
-import { attemptPart, differs, type Layer, type LayerContext, readInstance } from './layer';
+import { attemptPart, authorityOf, differs, type Layer, type LayerContext, readInstance } from './layer';
 
 /** The next look at an instance that is stopping; some take minutes. */
 const POLLING = { minimumSeconds: 2, maximumSeconds: 15 };
@@ -78,7 +77,7 @@ async function stopInstance(context: LayerContext, stopProtected: boolean): Prom
   );
   noteAct({
     message: `Instance ${instanceId} is stopped: its memory and its instance store volumes are lost`,
-    authority: { checkpoint: 'isolation', planHash: planHash(plan) },
+    authority: authorityOf(plan),
     data: { changesSuspect: true, change: `run state of ${instanceId}`, reversible: false },
   });
 }

@@ -3,6 +3,7 @@ import { canonicalBytes, type ChainHead, emptyChain, headOf, verifyChain } from 
 import type { CustodyEntry } from '../../domain/custody/entry';
 import { ApplicationFailure } from '@temporalio/common';
 import type { AwsClients } from '../aws/clients';
+import { currentActivity } from '../aws/errors';
 import type { ForensicsConfig } from '../config';
 import { noteAct } from '../custody-acts';
 import type { CustodyLog } from '../custody-log';
@@ -33,7 +34,8 @@ export function createSealingActivities(parts: SealingParts): SealingActivities 
   /** Writes everything that the seal will vouch for. @returns the list */
   const writeContents = async (folder: BundleFolder, input: SealCaseInput): Promise<SealedFile[]> => {
     const { caseId, workflowId, runId, childWorkflowIds, outcome } = input;
-    const histories: WorkflowHistory[] = [{ workflowId, runId, events: await readHistory(workflowId, runId) }];
+    const own = await readHistory(workflowId, runId);
+    const histories: WorkflowHistory[] = [{ workflowId, runId, events: own && untilThisStep(own) }];
     if (!histories[0]?.events)
       throw ApplicationFailure.retryable(`Temporal gave no history of ${workflowId}, run ${runId}`, 'Unavailable');
     for (const child of childWorkflowIds) histories.push({ workflowId: child, events: await readHistory(child) });
@@ -106,6 +108,19 @@ export function createSealingActivities(parts: SealingParts): SealingActivities 
       };
     },
   };
+}
+
+/** The case's history grows while it is sealed; each attempt keeps the same part of it, and so makes no other version. */
+function untilThisStep(events: unknown[]): unknown[] {
+  const activityId = currentActivity()?.info.activityId;
+  const isThisStep = (event: unknown): boolean => {
+    const { activityTaskScheduledEventAttributes: scheduled } = event as {
+      activityTaskScheduledEventAttributes?: { activityId?: string } | null;
+    };
+    return scheduled?.activityId !== undefined && scheduled.activityId === activityId;
+  };
+  const end = events.findIndex(isThisStep);
+  return end < 0 ? events : events.slice(0, end + 1);
 }
 
 /**

@@ -1,5 +1,7 @@
 export * from './isolation-profiles';
 export * from './layer';
 export * from './plan';
+export * from './plan-containment';
 export * from './plan-hash';
 export * from './result';
+export * from './result-of-layers';

@@ -1,3 +1,4 @@
+import type { LayerOutcome } from './layer';
 import type { EdgeAddress } from './plan';
 
 export interface InterfaceOutcome {
@@ -19,6 +20,8 @@ export interface EdgeOutcome extends EdgeAddress {
 /** What isolation did, by re-reading every interface afterwards. What failed undoes nothing that succeeded. */
 export interface ContainmentResult {
   outcome: 'isolated' | 'partially-isolated' | 'failed';
+  /** Every layer that was applied, in that order: with the states before and after, by which a release undoes it. */
+  layers: LayerOutcome[];
   internetEdge: EdgeOutcome[];
   interfaces: InterfaceOutcome[];
   residualPaths: string[];

@@ -32,8 +32,8 @@ import {
   ListRolePoliciesCommand,
   PutRolePolicyCommand,
 } from '@aws-sdk/client-iam';
-import { readTargetGroups } from '../../activities/aws/target-groups';
-import { createLayerActivities, type LayerActivities } from '../../activities/containment/layers';
+import type { LayerActivities } from '../../activities/containment/layer-activities';
+import { createLayerActivities } from '../../activities/containment/layers';
 import { createTriageActivities } from '../../activities/triage';
 import {
   type ContainmentMode,
@@ -206,13 +206,7 @@ export async function factsOf(lab: ActivityLab, { target }: Suspect): Promise<In
     (input: Parameters<typeof triage.triageInstance>[0]) => triage.triageInstance(input),
     { caseId: CASE_ID, request: caseRequest(target) },
   );
-  const { accountId, region, instanceId } = target;
-  const targetGroups = await readTargetGroups(lab.clients.member(accountId, region, 'triage', CASE_ID), {
-    instanceId,
-    vpcIds: [...new Set(facts.networkInterfaces.map(({ vpcId }) => vpcId))],
-    addresses: facts.networkInterfaces.flatMap(({ privateIpAddresses }) => privateIpAddresses),
-  });
-  return { ...facts, targetGroups };
+  return facts;
 }
 
 export async function planFor(

@@ -12,7 +12,6 @@ import {
   type ContainmentPlan,
   type EnforcedLayer,
   type LayerOutcome,
-  planContainment,
   revocationPolicy,
 } from '../../domain/containment';
 import { createProtectionActivities } from '../../activities/protection';

@@ -11,9 +11,8 @@ import {
   ModifyNetworkInterfaceAttributeCommand,
   type SecurityGroup,
 } from '@aws-sdk/client-ec2';
-import { createContainmentActivities } from '../../activities/containment';
+import { isolateInterfaces } from '../../activities/containment';
 import { createTriageActivities } from '../../activities/triage';
-import type { ContainmentActivities } from '../../activities/types';
 import { type ContainmentPlan, type ContainmentResult, planContainment, planHash } from '../../domain/containment';
 import { actsOf } from './acts';
 import {
@@ -30,11 +29,9 @@ import {
 } from './support';
 
 let lab: ActivityLab;
-let containment: ContainmentActivities;
 
 beforeAll(async () => {
   lab = await startActivityLab();
-  containment = createContainmentActivities(lab);
 });
 afterAll(() => lab.stop());
 beforeEach(async () => {
@@ -60,12 +57,15 @@ async function suspectWithPlan(interfaces: number, ipv6 = false) {
   return { network, suspect, plan: await planFor(suspect) };
 }
 
-const isolate = (plan: ContainmentPlan, attempt = 1, caseId = CASE_ID) =>
-  runActivity(
-    (input: { caseId: string; plan: ContainmentPlan }) => containment.isolateInstance(input),
-    { caseId, plan },
+const isolate = (plan: ContainmentPlan, attempt = 1, caseId = CASE_ID) => {
+  const { accountId, region } = plan.target;
+  return runActivity(
+    (given: ContainmentPlan) =>
+      isolateInterfaces(lab.clients.member(accountId, region, 'contain', caseId), caseId, given),
+    plan,
     { attempt },
   );
+};
 
 async function groupsIn(network: Network, role?: string): Promise<SecurityGroup[]> {
   const { SecurityGroups } = await lab.aws.member.ec2.send(
@@ -119,7 +119,7 @@ describe('the Internet edge', () => {
     ]);
     expect(plan.blastRadius.join()).toContain(`Elastic IP address ${elastic.address} is taken off`);
     await lab.aws.lab.clearCalls();
-    let result = {} as ContainmentResult;
+    let result = {} as Omit<ContainmentResult, 'layers'>;
     const acts = await actsOf(async () => (result = await isolate(plan)));
     expect(result.outcome).toBe('isolated');
     const authority = { checkpoint: 'isolation', planHash: planHash(plan) };

@@ -9,6 +9,8 @@ import {
   PutObjectRetentionCommand,
 } from '@aws-sdk/client-s3';
 import { AssumeRoleCommand } from '@aws-sdk/client-sts';
+import { PutCommand } from '@aws-sdk/lib-dynamodb';
+import { headKeys } from '../../activities/case-table';
 import { ActsOfAttempt, gatherActs } from '../../activities/custody-acts';
 import { asPurger } from '../../activities/purge-role';
 import { LAB_ACCOUNTS } from '../../lab/config';
@@ -49,15 +51,16 @@ async function letTimePass(caseId: string, snapshotId?: string): Promise<void> {
   const Bucket = lab.config.buckets.evidence;
   if (snapshotId !== undefined) await ec2.send(new UnlockSnapshotCommand({ SnapshotId: snapshotId }));
   const { Versions } = await s3.send(new ListObjectVersionsCommand({ Bucket, Prefix: `cases/${caseId}/` }));
-  const RetainUntilDate = new Date(Date.now() + 2_000);
+  let end = 0;
   for (const { Key, VersionId } of Versions ?? []) {
-    const Retention = { Mode: 'GOVERNANCE', RetainUntilDate } as const;
+    // Of each one anew: a slow machine must not be late with the last one.
+    end = Date.now() + 3_000;
+    const Retention = { Mode: 'GOVERNANCE', RetainUntilDate: new Date(end) } as const;
     await s3.send(
       new PutObjectRetentionCommand({ Bucket, Key, VersionId, Retention, BypassGovernanceRetention: true }),
     );
   }
-  const end = RetainUntilDate.getTime() + 1_000;
-  await new Promise((resolve) => setTimeout(resolve, Math.max(0, end - Date.now())));
+  await new Promise((resolve) => setTimeout(resolve, Math.max(0, end - Date.now() + 100)));
 }
 
 test('before the retention is over: the plan says what holds what, and nothing is deleted whoever asks', async () => {
@@ -92,8 +95,15 @@ test('before the retention is over: the plan says what holds what, and nothing i
 });
 
 test('a case that is open, under legal hold, or of a deployment without the role is not purged', async () => {
-  const { caseId } = await keepMemory(lab);
+  const { caseId, record } = await keepMemory(lab);
   await letTimePass(caseId);
+  const { dynamo } = lab.clients.forensics();
+  const { caseTable: TableName } = lab.config;
+  const head = (status: 'open' | 'closed') =>
+    new PutCommand({ TableName, Item: { ...headKeys(caseId), ...record, status } });
+  await dynamo.send(head('open'));
+  expect((await plan(caseId)).obstacles).toEqual([`case ${caseId} is not closed`]);
+  await dynamo.send(head('closed'));
   expect((await plan(caseId)).obstacles).toEqual([]);
   await hold(caseId, true);
   await lab.custodyLog.append(caseId, [event(caseId, 'hold', { kind: 'legal-hold-changed', data: { hold: 'on' } })]);
@@ -207,7 +217,7 @@ test('a session of the purge role reaches its case and no other', async () => {
   await lab.aws.lab.enforceIam(true);
   try {
     const [one, other] = [await keepMemory(lab), await keepMemory(lab)];
-    for (const { caseId } of [one, other]) await letTimePass(caseId);
+    await Promise.all([one, other].map(({ caseId }) => letTimePass(caseId)));
     const remove = ({ caseId }: { caseId: string }, { memory }: typeof one) =>
       asPurger(lab, caseId, async ({ s3 }) => {
         const { bucket: Bucket, key: Key, versionId: VersionId } = memory;

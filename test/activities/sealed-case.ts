@@ -32,7 +32,7 @@ const STORED: Record<string, string> = {
   [`${CASE_ID}/disk/${VOLUME}`]: 'disk-acquisition-re-encrypted.pb',
 };
 
-export const storedEvents = (file: string) =>
+const storedEvents = (file: string) =>
   proto.temporal.api.history.v1.History.decode(readFileSync(path.join(HISTORIES, file))).events;
 
 /** The accounts as set-up makes them, IAM enforced, with a case of one memory image and one disk ready to be sealed. */
@@ -84,8 +84,10 @@ export async function startSealingLab(): Promise<SealingLab> {
         config,
         clients,
         custodyLog: log,
-        readHistory: (workflowId) =>
-          Promise.resolve(STORED[workflowId] && eventsAsJson(storedEvents(STORED[workflowId]))),
+        readHistory: (workflowId) => {
+          const file = STORED[workflowId];
+          return Promise.resolve(file === undefined ? undefined : eventsAsJson(storedEvents(file)));
+        },
         ...parts,
       }),
     async stop() {

@@ -130,8 +130,8 @@ async function attempt(input: Input, earlier?: Progress) {
     input,
   );
   const ended = await exhibit.then(
-    (made) => ({ exhibit: made }),
-    (error: unknown) => ({ failure: error }),
+    (made): { exhibit?: Exhibit; failure?: unknown } => ({ exhibit: made }),
+    (failure: unknown) => ({ failure }),
   );
   return { ...ended, progress };
 }
@@ -248,8 +248,8 @@ describe('a copy that differs', () => {
 
   it('is told to the custody log as such', async () => {
     const input = await copiedDisk();
-    await writeSnapshot(lab, input.forensicSnapshotId, Buffer.from('x'), 3 * BLOCK);
-    expect(await actsOf(() => verify(input))).toMatchObject([
+    await writeSnapshot(lab, input.forensicSnapshotId, Buffer.from('x'), 3 * BLOCK + 2000);
+    expect(await actsOf(() => failureOf(verify(input)))).toMatchObject([
       {
         message: expect.stringContaining('is NOT equal') as string,
         exhibit: { id: input.volumeId },
@@ -268,7 +268,7 @@ describe('a copy that differs', () => {
 
   it('costs its own volume only: its sibling is verified', async () => {
     const [corrupted, sound] = [await copiedDisk(), await copiedDisk()];
-    await writeSnapshot(lab, corrupted.forensicSnapshotId, Buffer.from('x'), 701 * BLOCK);
+    await writeSnapshot(lab, corrupted.forensicSnapshotId, Buffer.from('not what was snapshotted'), 701 * BLOCK);
     const [ofCorrupted, ofSound] = await Promise.allSettled([verify(corrupted), verify(sound)]);
     expect(ofCorrupted).toMatchObject({ reason: { message: expect.stringContaining('the first at 701') as string } });
     expect(ofSound).toMatchObject({ value: { sha256 } });
@@ -302,7 +302,7 @@ describe('after a crash', () => {
   it('finds the copy altered since: EvidenceMismatch', async () => {
     const input = await copiedDisk();
     const first = await attempt(input);
-    await writeSnapshot(lab, input.forensicSnapshotId, Buffer.from('x'), 3 * BLOCK);
+    await writeSnapshot(lab, input.forensicSnapshotId, Buffer.from('x'), 3 * BLOCK + 2000);
     const { failure } = await attempt(input, lastWords(first, 2));
     expect(failure).toMatchObject({
       type: 'EvidenceMismatch',
@@ -312,7 +312,7 @@ describe('after a crash', () => {
 
   it('does not forget the differences that it had found before', async () => {
     const input = await copiedDisk();
-    await writeSnapshot(lab, input.forensicSnapshotId, Buffer.from('x'), 3 * BLOCK);
+    await writeSnapshot(lab, input.forensicSnapshotId, Buffer.from('x'), 3 * BLOCK + 2000);
     const first = await attempt(input);
     expect(first.failure).toMatchObject({ type: 'EvidenceMismatch' });
     const second = await attempt(input, lastWords(first, 2));

@@ -16,6 +16,7 @@ import './ec2-snapshots.contract';
 import './ec2-volumes.contract';
 import './iam.contract';
 import './kms.contract';
+import './load-balancing.contract';
 import './s3-multipart.contract';
 import './s3-object-lock.contract';
 import './s3-objects.contract';

@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { CaseOutcome } from '../../domain/outcome';
 import type { Manifest } from '../../domain/custody/bundle';
 import type { BundleVerdict } from '../../starters/verify/verify-bundle';
+import { CASE_VALIDATE_TIMEOUT, caseValidate } from '../domain/standards/case-validate';
 import type { TestLab } from './support';
 
 const PROJECT = path.join(__dirname, '../..');
@@ -38,6 +39,14 @@ export function describeSealedBundle(the: () => { lab: TestLab; outcome: CaseOut
           .sort(),
       );
     });
+
+    test(
+      'is a case in CASE/UCO, as case_validate has it',
+      async () => {
+        expect(await caseValidate(path.join(bundle, 'documents/case.jsonld'))).toMatchObject({ conforms: true });
+      },
+      CASE_VALIDATE_TIMEOUT,
+    );
 
     test('verifies as a case, fetched anew', async () => {
       const said = await forensics('verify', the().outcome.caseId);

@@ -1,4 +1,5 @@
 /** One case, whole: real documents, real plaso and Volatility, real bytes; only AWS is the lab's. */
+import { describeSealedBundle } from './sealed-bundle';
 import { ScanCommand } from '@aws-sdk/client-dynamodb';
 import {
   DescribeInstancesCommand,
@@ -172,4 +173,6 @@ describe('a case on an instance with three volumes (unencrypted, customer key, a
       });
     }
   });
+
+  describeSealedBundle(() => ({ lab, outcome }));
 });

@@ -1,4 +1,4 @@
-import { type Client, isGrpcServiceError } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 
 const { PendingActivityState, WorkflowExecutionStatus } = temporal.api.enums.v1;
@@ -49,6 +49,6 @@ async function unlessGone(call: Promise<unknown>): Promise<void> {
   try {
     await call;
   } catch (error) {
-    if (!isGrpcServiceError(error) || error.code !== NOT_FOUND) throw error;
+    if (!(error instanceof Error && 'code' in error && error.code === NOT_FOUND)) throw error;
   }
 }

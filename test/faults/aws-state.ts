@@ -19,7 +19,7 @@ import {
   ListRolePoliciesCommand,
   ListRolesCommand,
 } from '@aws-sdk/client-iam';
-import { ListKeysCommand } from '@aws-sdk/client-kms';
+import { ListAliasesCommand, ListKeysCommand } from '@aws-sdk/client-kms';
 import {
   HeadObjectCommand,
   ListBucketsCommand,
@@ -179,7 +179,12 @@ async function readIdentities({ iam, kms }: AccountClients, add: Add): Promise<v
       one.Roles?.map(({ RoleName }) => RoleName),
     );
   const { Keys: keys } = await kms.send(new ListKeysCommand({}));
-  for (const { KeyId } of keys ?? []) add('key', KeyId, {});
+  const { Aliases: aliases } = await kms.send(new ListAliasesCommand({}));
+  // AWS makes its own keys when they are used for the first time, whoever does.
+  const ofAws = new Set(
+    aliases?.filter(({ AliasName }) => AliasName?.startsWith('alias/aws/')).map((one) => one.TargetKeyId),
+  );
+  for (const { KeyId } of keys ?? []) if (!ofAws.has(KeyId)) add('key', KeyId, {});
 }
 
 async function readCommands({ ssm }: AccountClients, add: Add): Promise<void> {

@@ -39,7 +39,7 @@ async function approve(handle: WorkflowHandle): Promise<void> {
     await sleep(500);
     try {
       const { checkpoints, status } = await handle.query<CaseView>(MESSAGES.caseStatus);
-      if (status === 'closed' || checkpoints.isolation.state === 'approved') return;
+      if (status === 'closed' || checkpoints.isolation.state === 'decided') return;
       if (checkpoints.isolation.state !== 'open') continue;
       // A signal waits in the history for whichever worker comes next.
       await handle.signal(MESSAGES.approve, { checkpoint: 'isolation', approver: 'ann', reason: 'test' });

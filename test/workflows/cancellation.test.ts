@@ -92,7 +92,7 @@ test.concurrent.each(['startMemoryCapture', 'awaitMemoryCapture', 'sealMemoryIma
     expect(fakes.of('abandonMemoryCapture')).toHaveLength(1);
     expect(fakes.of('abandonMemoryCapture')[0]!.startedAt).toBeGreaterThanOrEqual(fakes.of(step)[0]!.endedAt!);
     expect(fakes.of(step)[0]!.end).toBe('cancelled');
-    expect(fakes.of('isolateInstance')).toEqual([]);
+    expect(fakes.of('applyLayer')).toEqual([]);
     expect(outcome.missing.map((item) => item.id)).toContain('memory');
   },
 );
@@ -106,14 +106,14 @@ test.concurrent('cancelled while it waits for the consent to isolate: all eviden
   expectStatedEnd(ended);
   expect(ended.outcome).toMatchObject({ missing: [], exhibits: [{}, {}], examinations: [{}, {}] });
   expect(phaseOf(ended, 'containment')).toBe('cancelled');
-  expect(ended.fakes.of('isolateInstance')).toEqual([]);
+  expect(ended.fakes.of('applyLayer')).toEqual([]);
 });
 
 test.concurrent('cancelled while isolating: an isolation that has begun is carried through', async () => {
   let cancelled = false;
-  const script: Script = { holds: { isolateInstance: () => cancelled } };
+  const script: Script = { holds: { applyLayer: () => cancelled } };
   const ended = await temporal.runCase(script, caseRequest(), async (run) => {
-    await run.fakes.started('isolateInstance');
+    await run.fakes.started('applyLayer');
     await run.handle.cancel();
     cancelled = true;
   });

@@ -19,7 +19,7 @@ test.concurrent('isolation waits for a person; acquisition and examination do no
     const view = await run.view();
     expect(view).toMatchObject({ status: 'awaiting-consent', phase: 'containment' });
     expect(view.plan!.plan.blastRadius.length).toBeGreaterThan(0);
-    expect(run.fakes.of('isolateInstance')).toEqual([]);
+    expect(run.fakes.of('applyLayer')).toEqual([]);
     await run.decide({ checkpoint: 'isolation', verdict: 'approve', approver: 'ann', reason: 'confirmed' });
   });
   expect(outcome).toMatchObject({
@@ -42,7 +42,7 @@ test.concurrent(
       decided = true;
     });
     expect(outcome.outcome).toBe('complete');
-    expect(fakes.of('isolateInstance')[0]!.startedAt).toBeGreaterThanOrEqual(fakes.of('sealMemoryImage')[0]!.endedAt!);
+    expect(fakes.of('applyLayer')[0]!.startedAt).toBeGreaterThanOrEqual(fakes.of('sealMemoryImage')[0]!.endedAt!);
   },
 );
 
@@ -54,7 +54,7 @@ test.concurrent('a rejected isolation is a decision, not a failure: complete, wi
   expect(outcome.outcome).toBe('complete');
   expect(outcome.decisions).toMatchObject([{ verdict: 'reject', approver: 'bob', door: 'signal' }]);
   expect(outcome.containment).toBeUndefined();
-  expect(fakes.of('isolateInstance')).toEqual([]);
+  expect(fakes.of('applyLayer')).toEqual([]);
   expect(view.phases.find((phase) => phase.name === 'containment')).toMatchObject({
     outcome: 'skipped',
     reason: 'declined by bob',
@@ -159,7 +159,7 @@ test.concurrent('two people with a role, each proven by STS: one is not enough, 
       knownBy: 'proven',
     });
     expect(await run.refusalOf({ ...APPROVE, proof: proofOf(RESPONDER('ann@example.com')) })).toContain('counts once');
-    expect(run.fakes.of('isolateInstance')).toEqual([]);
+    expect(run.fakes.of('applyLayer')).toEqual([]);
     // The other door leads to the same rule.
     await run.signal('approve', { ...APPROVE, proof: proofOf(RESPONDER('bob@example.com')) });
   });
@@ -205,7 +205,7 @@ test.concurrent(
       await until(() => run.fakes.events().some(({ kind }) => kind === 'consent-expired'), 'never expired');
       const { isolation } = (await run.view()).checkpoints;
       expect(isolation).toMatchObject({ state: 'open', escalated: true, approvalsMissing: 2 });
-      expect(run.fakes.of('isolateInstance')).toEqual([]);
+      expect(run.fakes.of('applyLayer')).toEqual([]);
       await run.signal('reject', { ...APPROVE, approver: 'bob' });
     });
     expect(outcome).toMatchObject({ outcome: 'complete', decisions: [{ approver: 'ann' }, { verdict: 'reject' }] });
@@ -222,7 +222,7 @@ test.concurrent(
       const alone = { ...APPROVE, approver: 'ann', breakGlass: true };
       expect(await run.refusalOf(alone)).toContain('needs a reason');
       await run.decide({ ...alone, reason: 'ransomware is spreading' });
-      await run.fakes.started('isolateInstance');
+      await run.fakes.started('applyLayer');
       await until(async () => (await run.view()).examinations.length === 2, 'the case did not go on');
       expect((await run.view()).status).not.toBe('closed');
       const review = { checkpoint: 'isolation', verdict: 'justified', note: 'it was' };

@@ -1,6 +1,7 @@
 import { Context, heartbeat } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Activities, MemoryCapture, StartedCommand, StartedExamination } from '../../activities/types';
+import type { ContainmentPlan, EnforcedLayer, LayerState } from '../../domain/containment';
 import { BUNDLE_FORMAT } from '../../domain/custody/bundle';
 import type { CustodyDraft } from '../../domain/custody/entry';
 import type { InstanceFacts } from '../../domain/instance-facts';
@@ -55,6 +56,25 @@ export function failure(type: FailureType, message: string): ApplicationFailure 
     nonRetryable: !passing,
     ...(passing && { nextRetryDelay: '50ms' }),
   });
+}
+
+/** A layer's state as the activities would read it; layers without one here are in no plan of these tests. */
+export function layerState(plan: ContainmentPlan, layer: EnforcedLayer, when: 'before' | 'after'): LayerState {
+  const { internetEdge, securityGroups } = plan.layers;
+  if (layer === 'internet-edge') {
+    const addresses = internetEdge.map((one) => ({ ...one, present: when === 'before' }));
+    return { layer, state: { addresses } };
+  }
+  if (layer === 'security-groups') {
+    const interfaces = securityGroups.map(({ networkInterfaceId, vpcId, groupsBefore }) => ({
+      networkInterfaceId,
+      vpcId,
+      groups: when === 'before' ? groupsBefore : ['sg-00000000000000009'],
+    }));
+    return { layer, state: { interfaces } };
+  }
+  if (layer === 'network-acl') return { layer, state: { subnets: [] } };
+  throw new TypeError(`no state for layer ${layer}`);
 }
 
 /** Stand-ins for every step of a case: what AWS would answer, with delays and failures by script, and a log of calls. */
@@ -196,18 +216,17 @@ export class Fakes {
         accountId: '444455556666',
         proofSha256: 'd'.repeat(64),
       })),
-      isolateInstance: this.step('isolateInstance', ({ plan }) => ({
-        outcome: 'isolated',
-        internetEdge: [],
-        interfaces: plan.layers.securityGroups.map((one) => ({
-          networkInterfaceId: one.networkInterfaceId,
-          outcome: 'isolated' as const,
-          groupsBefore: one.groupsBefore,
-          groupsAfter: ['sg-00000000000000009'],
-        })),
-        residualPaths: plan.residualPaths,
-        verifiedAt: '2026-11-22T07:06:00.000Z',
+      readLayer: this.step('readLayer', ({ plan, layer }) => layerState(plan, layer, 'before')),
+      applyLayer: this.step('applyLayer', ({ plan, layer, before }) => ({
+        layer,
+        outcome: layer === 'internet-edge' && plan.layers.internetEdge.length === 0 ? 'not-needed' : 'applied',
+        before,
+        after: layerState(plan, layer, 'after'),
+        verified: true,
+        residualPaths: [],
+        verifiedAt: '2026-11-22T07:30:00.000Z',
       })),
+      undoLayer: this.step('undoLayer', ({ layer }) => ({ layer, outcome: 'restored' })),
       launchForensicInstance: this.step('launchForensicInstance', () => ({
         instanceId: 'i-0f0000000000000001',
         availabilityZone: 'us-east-1a',

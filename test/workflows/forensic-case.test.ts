@@ -1,5 +1,6 @@
 import { diskWorkflowId, memoryWorkflowId } from '../../workflows/contract/workflow-ids';
 import { searchAttributes } from '../../workflows/contract/search-attributes';
+import { KEEPING_WORKFLOWS } from '../../workflows/contract/keeping';
 import { WORKFLOW_TYPES } from '../../workflows/contract/messages';
 import type { CaseRequest } from '../../domain/case-request';
 import * as workflows from '../../workflows';
@@ -18,7 +19,7 @@ const phasesOf = (phases: { name: string; outcome: string }[]): Record<string, s
 const indexOf = (fakes: Fakes, name: ActivityName): number => fakes.names().indexOf(name);
 
 test('workflow types are the names that clients know', () => {
-  expect(Object.keys(workflows).sort()).toEqual(Object.values(WORKFLOW_TYPES).sort());
+  expect(Object.keys(workflows).sort()).toEqual(Object.values({ ...WORKFLOW_TYPES, ...KEEPING_WORKFLOWS }).sort());
 });
 
 describe('a case that goes well', () => {
@@ -51,7 +52,7 @@ describe('a case that goes well', () => {
     async () => {
       const { fakes } = await temporal.runCase({}, caseRequest());
       expect(indexOf(fakes, 'protectInstance')).toBeLessThan(indexOf(fakes, 'createSnapshots'));
-      expect(indexOf(fakes, 'sealMemoryImage')).toBeLessThan(indexOf(fakes, 'isolateInstance'));
+      expect(indexOf(fakes, 'sealMemoryImage')).toBeLessThan(indexOf(fakes, 'applyLayer'));
       expect(indexOf(fakes, 'verifyDisk')).toBeLessThan(indexOf(fakes, 'lockSnapshot'));
       // The copy is there when it is no longer shared; verifying it needs no permission.
       expect(fakes.of('unshareSnapshot')[0]!.startedAt).toBeGreaterThanOrEqual(fakes.of('awaitSnapshot')[1]!.endedAt!);
@@ -121,13 +122,13 @@ describe('what the policy decides', () => {
     const { outcome, fakes } = await temporal.runCase({ decision: { isolation: 'never' } }, caseRequest());
     expect(outcome.outcome).toBe('complete');
     expect(phasesOf(outcome.phases).containment).toBe('skipped');
-    expect(fakes.of('isolateInstance')).toEqual([]);
+    expect(fakes.of('applyLayer')).toEqual([]);
   });
 
   test.concurrent('isolation before acquisition does not wait for the memory image', async () => {
     const script: Script = {
       decision: { isolation: 'before-acquisition' },
-      holds: { awaitMemoryCapture: (fakes) => fakes.of('isolateInstance').length > 0 },
+      holds: { awaitMemoryCapture: (fakes) => fakes.of('applyLayer').length > 0 },
     };
     const { outcome } = await temporal.runCase(script, caseRequest());
     expect(outcome.outcome).toBe('complete');
@@ -136,7 +137,7 @@ describe('what the policy decides', () => {
   test.concurrent('isolation after all waits for the last disk', async () => {
     const script = { decision: { isolation: 'after-all' as const }, delays: { verifyDisk: 700 } };
     const { fakes } = await temporal.runCase(script, caseRequest());
-    expect(fakes.of('isolateInstance')[0]!.startedAt).toBeGreaterThanOrEqual(fakes.of('verifyDisk')[0]!.endedAt!);
+    expect(fakes.of('applyLayer')[0]!.startedAt).toBeGreaterThanOrEqual(fakes.of('verifyDisk')[0]!.endedAt!);
   });
 
   test.concurrent('no consent required: nobody is asked, and the view says why', async () => {
@@ -238,7 +239,7 @@ describe('bad days', () => {
     const gone = (): void => {
       throw failure('InstanceNotFound', 'i-1 is gone');
     };
-    const failures = { createSnapshots: gone, startMemoryCapture: gone, isolateInstance: gone };
+    const failures = { createSnapshots: gone, startMemoryCapture: gone, applyLayer: gone };
     const { outcome } = await temporal.runCase({ failures }, caseRequest());
     expect(outcome.outcome).toBe('failed');
     expect(outcome.missing).toHaveLength(2);
@@ -284,20 +285,12 @@ describe('bad days', () => {
   });
 
   test.concurrent('an interface that stays open is said loudly', async () => {
-    const script = {
+    const script: Script = {
       results: {
-        isolateInstance: (result: { interfaces: { networkInterfaceId: string; groupsBefore: string[] }[] }) => ({
-          outcome: 'failed' as const,
-          internetEdge: [],
-          interfaces: result.interfaces.map((one) => ({
-            ...one,
-            outcome: 'failed' as const,
-            groupsAfter: one.groupsBefore,
-            reason: 'refused',
-          })),
-          residualPaths: [],
-          verifiedAt: '2026-11-22T07:06:00.000Z',
-        }),
+        applyLayer: (result) =>
+          result.layer === 'security-groups'
+            ? { ...result, outcome: 'failed', after: result.before, verified: false, reason: 'refused' }
+            : result,
       },
     };
     const { outcome, fakes } = await temporal.runCase(script, caseRequest());
@@ -344,7 +337,7 @@ describe('bad days', () => {
     const throttled = (_: unknown, nth: number): void => {
       if (nth <= 2) throw failure('Throttled', 'Request limit exceeded');
     };
-    const failures = { shareSnapshot: throttled, copySnapshotToForensics: throttled, isolateInstance: throttled };
+    const failures = { shareSnapshot: throttled, copySnapshotToForensics: throttled, applyLayer: throttled };
     const { outcome } = await temporal.runCase({ failures }, caseRequest());
     expect(outcome.outcome).toBe('complete');
   });

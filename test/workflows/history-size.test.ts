@@ -10,8 +10,8 @@ afterAll(() => temporal.stop());
 
 /** Temporal warns at 10,240 events; a case shall need far fewer, and grow by a fixed share with each volume. */
 test.each([
-  [1, 150],
-  [4, 240],
+  [1, 175],
+  [4, 265],
 ])('the history of a case with %d volume(s) has at most %d events of its own', async (count, most) => {
   const { outcome, handle } = await temporal.runCase({ facts: { volumes: volumes(count) } }, caseRequest());
   const { caseId } = outcome;

@@ -5,7 +5,13 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { CaseRequest } from '../../domain/case-request';
 import type { CaseOutcome } from '../../domain/outcome';
-import { MESSAGES, WORKFLOW_TYPES, type CaseView, type DecisionReceipt, type Review } from '../../workflows/contract/messages';
+import {
+  MESSAGES,
+  WORKFLOW_TYPES,
+  type CaseView,
+  type DecisionReceipt,
+  type Review,
+} from '../../workflows/contract/messages';
 import { caseWorkflowId } from '../../workflows/contract/workflow-ids';
 import type { forensicCase } from '../../workflows';
 import { ACTIVITY_NAMES, Fakes, type ActivityName, type Script } from './fakes';

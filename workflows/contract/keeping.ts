@@ -1,5 +1,6 @@
 import type { Approval } from '../../domain/approval';
-import type { HeldSnapshot } from '../../activities/types';
+import type { HeldSnapshot, ProtectionUndo } from '../../activities/types';
+import type { LayerUndo } from '../../domain/containment';
 import type { PurgePlan, PurgeResult } from '../../domain/evidence-purge';
 
 /** Workflow types for evidence of closed cases, as they stand in histories: renaming one breaks running ones. */
@@ -8,10 +9,12 @@ export const KEEPING_WORKFLOWS = {
   evidencePurge: 'evidencePurge',
   evidenceThreat: 'evidenceThreat',
   legalHold: 'legalHold',
+  release: 'release',
 } as const;
 
 /** One hold at a time, one purge at a time of a case. */
 export const legalHoldWorkflowId = (caseId: string): string => `legal-hold/${caseId}`;
+export const releaseWorkflowId = (caseId: string): string => `release/${caseId}`;
 export const purgeWorkflowId = (caseId: string): string => `evidence-purge/${caseId}`;
 export const auditWorkflowId = (name: string): string => `evidence-audit/${name}`;
 export const threatWorkflowId = (eventId: string): string => `evidence-threat/${eventId}`;
@@ -67,6 +70,23 @@ export interface LegalHoldOutcome {
   snapshots: HeldSnapshot[];
   /** What could not be enforced; sentences. */
   notEnforced: string[];
+}
+
+export interface ReleaseRequest extends KeepingRequest {
+  /** The protections too (against termination, stop, scale-in): only when the evidence is safe. */
+  protections: boolean;
+}
+
+export interface ReleaseOutcome {
+  caseId: string;
+  /**
+   * `released`: everything is as it was before the containment. `partly-released`: something could not come back, or somebody else
+   * had changed it and people said to go on. `stopped`: people did not say so; what was not reached stays contained.
+   */
+  outcome: 'released' | 'partly-released' | 'stopped' | 'rejected' | 'expired';
+  /** Last one applied first. */
+  layers: LayerUndo[];
+  protections: ProtectionUndo[];
 }
 
 export interface PurgeOutcome {

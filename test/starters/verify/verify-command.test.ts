@@ -21,18 +21,20 @@ afterEach(async () => {
   await rm(bundle, { recursive: true, force: true });
 });
 
+const exitCode = (): unknown => process.exitCode;
+
 /** What the command prints, and its exit code. */
-async function forensics(...args: string[]): Promise<{ code: string | number; output: string }> {
+async function forensics(...args: string[]): Promise<{ code: unknown; output: string }> {
   const program = new Command('forensics').option('--json').exitOverride();
   addExportCommand(program);
   addVerifyCommand(program);
   const said: string[] = [];
   const stdout = jest.spyOn(process.stdout, 'write').mockImplementation((text) => said.push(String(text)) > 0);
   const before = process.exitCode;
-  process.exitCode = undefined;
+  process.exitCode = 0;
   try {
     await program.parseAsync(args, { from: 'user' });
-    return { code: process.exitCode ?? 0, output: said.join('') };
+    return { code: exitCode(), output: said.join('') };
   } finally {
     process.exitCode = before;
     stdout.mockRestore();
