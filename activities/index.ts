@@ -9,7 +9,6 @@ import { createExaminationActivities } from './examination';
 import { createIdentityActivities } from './identity-proof';
 import { createMemoryActivities } from './memory';
 import { createProtectionActivities } from './protection';
-import { createReleaseActivities } from './release';
 import { createReportActivities } from './report/report';
 import { createSealingActivities } from './sealing/sealing';
 import { createTriageActivities } from './triage';
@@ -36,6 +35,5 @@ export function createActivities(
     ...createKeepingActivities(dependencies),
     ...createIdentityActivities(dependencies),
     ...createLayerActivities(dependencies),
-    ...createReleaseActivities(dependencies),
   };
 }

@@ -5,10 +5,12 @@ import type { AwsClients } from './aws/clients';
 import type { ForensicsConfig } from './config';
 import type { CustodyLog } from './custody-log';
 import { createLegalHoldActivities } from './legal-hold';
+import { createProtectionUndoActivities } from './protection-undo';
 import { createPurgeActivities } from './purge';
+import { createReleaseActivities } from './release';
 import type { KeepingActivities } from './types';
 
-/** Steps for evidence of cases that may be closed for long. */
+/** Steps for evidence and instances of cases that may be closed for long. */
 export function createKeepingActivities(parts: {
   config: ForensicsConfig;
   clients: AwsClients;
@@ -20,5 +22,7 @@ export function createKeepingActivities(parts: {
     ...createLegalHoldActivities(parts),
     ...createPurgeActivities(parts),
     ...createEvidenceThreatActivities(parts),
+    ...createReleaseActivities(parts),
+    ...createProtectionUndoActivities(parts),
   };
 }

@@ -322,8 +322,6 @@ export interface IdentityActivities {
 export type Activities = TriageActivities &
   IdentityActivities &
   LayerActivities &
-  ReleaseActivities &
-  ProtectionUndoActivities &
   SealingActivities &
   ProtectionActivities &
   VolumeActivities &
@@ -361,7 +359,7 @@ export interface HeldSnapshot {
 }
 
 /** Steps that keep, audit and at last destroy the evidence of closed cases; a worker has them beside those of a case. */
-export interface KeepingActivities {
+export interface KeepingActivities extends ReleaseActivities, ProtectionUndoActivities {
   /**
    * Appends entries to the custody log of a case, closed or not, and tells people of those that say so. People are told too when the
    * log cannot be written since somebody meddled with it; then it fails with `CustodyForked` (final).

@@ -1,4 +1,5 @@
 import type { ApprovalEvent, Approver } from './approval';
+import { type IdentityProof, readIdentityProof } from './identity-proof';
 
 /** What people send to something that waits for consent; read from whatever arrived. */
 export interface ApprovalMessage {
@@ -9,6 +10,8 @@ export interface ApprovalMessage {
   planHash?: string;
   /** Go ahead alone; needs a reason. */
   breakGlass?: true;
+  /** By which STS tells who decides. */
+  proof?: IdentityProof;
 }
 
 const HASH = /^[0-9a-f]{64}$/;
@@ -31,12 +34,15 @@ export function readApprovalMessage(payload: unknown, verdict?: ApprovalMessage[
     return 'planHash must be the 64 hexadecimal digits shown with the plan';
   if (given.breakGlass !== undefined && (given.breakGlass !== true || chosen !== 'approve'))
     return 'breakGlass must be true, and only with an approval';
+  const proof = given.proof === undefined ? undefined : readIdentityProof(given.proof);
+  if (typeof proof === 'string') return proof;
   return {
     verdict: chosen,
     approver: given.approver.trim(),
     ...(given.reason !== undefined && { reason: given.reason }),
     ...(given.planHash !== undefined && { planHash: given.planHash }),
     ...(given.breakGlass === true && { breakGlass: true }),
+    ...(proof && { proof }),
   };
 }
 

@@ -134,7 +134,8 @@ export function evidenceMissing(item: MissingEvidence, isCancelled: boolean): Ca
     phase: 'acquisition',
     message: missingSentence(item),
     exhibit: { id: item.id, kind: item.kind, source: item.source },
-    data: { id: item.id },
+    ...(item.mismatch && { severity: 'high' }),
+    data: { id: item.id, ...(item.mismatch && { mismatch: true }) },
     notify: !isCancelled,
   };
 }

@@ -7,7 +7,7 @@ import {
   type Approver,
 } from './approval';
 import { approvalEventOf, readApprovalMessage } from './approval-message';
-import { type IdentityProof, personOf, readIdentityProof, type ProvenIdentity } from './identity-proof';
+import { personOf, type IdentityProof, type ProvenIdentity } from './identity-proof';
 import { rolesOf } from './policy/roles';
 
 /** `subnet-isolation`: layers of the containment that neighbours of the instance feel too. */
@@ -92,10 +92,7 @@ export function readDecision(payload: unknown, verdict?: Verdict): Decision | st
   if (!checkpoint)
     return `checkpoint must be one of ${CHECKPOINTS.join(', ')}, got ${JSON.stringify(given.checkpoint)}`.slice(0, 200);
   const message = readApprovalMessage(payload, verdict);
-  if (typeof message === 'string') return message;
-  if (given.proof === undefined) return { checkpoint, ...message };
-  const proof = readIdentityProof(given.proof);
-  return typeof proof === 'string' ? proof : { checkpoint, ...message, proof };
+  return typeof message === 'string' ? message : { checkpoint, ...message };
 }
 
 /** Who decides, as far as it is known. */

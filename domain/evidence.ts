@@ -87,4 +87,6 @@ export interface MissingEvidence {
   reason: string;
   /** Of memory: what was tried. */
   attempts?: MemoryAttempt[];
+  /** It is there, twice, and the two are not the same: both are kept. */
+  mismatch?: true;
 }

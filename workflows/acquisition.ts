@@ -8,7 +8,8 @@ import { mutation } from './activity-options';
 import type { Finished } from './clean-up';
 import { diskWorkflowId, memoryWorkflowId } from './contract/workflow-ids';
 import { diskAcquisition } from './disk-acquisition';
-import { reasonOf } from './failure-reason';
+import type { FailureType } from './contract/failures';
+import { failureOf, reasonOf } from './failure-reason';
 import { attemptsOf, memoryAcquisition } from './memory-acquisition';
 import type { RunningCase } from './running-case';
 
@@ -17,6 +18,8 @@ export const CHILD_ENDS_WITH_CASE = {
   parentClosePolicy: 'REQUEST_CANCEL',
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
 } as const;
+
+const MISMATCH: FailureType = 'EvidenceMismatch';
 
 /** Resolves once the exhibit is there, or without one when it could not be had. */
 export type ArrivingExhibit = Promise<Exhibit | undefined>;
@@ -154,13 +157,15 @@ async function arrival(
   wanted: Omit<MissingEvidence, 'reason'>,
   work: () => Promise<Finished<Exhibit> | string>,
 ): ArrivingExhibit {
-  let attempts: MemoryAttempt[] = [];
+  const seen: Pick<MissingEvidence, 'attempts' | 'mismatch'> = {};
   const acquired = await work().catch((error: unknown) => {
-    attempts = attemptsOf(error);
+    const attempts = attemptsOf(error);
+    if (attempts.length > 0) seen.attempts = attempts;
+    if (failureOf(error, [MISMATCH])) seen.mismatch = true;
     return reasonOf(error);
   });
   if (typeof acquired === 'string') {
-    record.isMissing({ ...wanted, reason: acquired, ...(attempts.length > 0 && { attempts }) });
+    record.isMissing({ ...wanted, reason: acquired, ...seen });
     return undefined;
   }
   record.acquired(acquired.result, acquired.leftUndone);

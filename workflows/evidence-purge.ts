@@ -23,7 +23,7 @@ export async function evidencePurge(request: KeepingRequest): Promise<PurgeOutco
   const { caseId, openedBy, reason, withinSeconds } = request;
   const told = new CaseTelling(caseId);
   const what = `purge of case ${caseId}, asked for by ${openedBy}: ${reason}`;
-  const waiting = new WaitingApproval('purge', what, told.tell);
+  const waiting = new WaitingApproval('purge', what, told.tell, { caseId, roles: {} });
   const { plan, obstacles } = await keepingStep(`List what a purge of ${caseId} deletes`).planPurge({ caseId });
   if (obstacles.length > 0) return { caseId, outcome: 'refused', obstacles, plan };
 

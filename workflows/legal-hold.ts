@@ -26,7 +26,7 @@ export async function legalHold(request: LegalHoldRequest): Promise<LegalHoldOut
   const on = hold === 'on';
   const told = new CaseTelling(caseId);
   const what = `legal hold ${hold} for case ${caseId}, asked for by ${openedBy}: ${reason}`;
-  const waiting = new WaitingApproval('legal-hold', what, told.tell);
+  const waiting = new WaitingApproval('legal-hold', what, told.tell, { caseId, roles: {} });
   const plan = { caseId, legalHold: hold, reason, snapshotDays: SNAPSHOT_DAYS };
   const policy = {
     ...(on ? TO_HOLD : TO_LIFT),

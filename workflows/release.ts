@@ -1,10 +1,11 @@
 import { allHandlersFinished, condition } from '@temporalio/workflow';
 import type { ContainedInstance, ProtectionUndo } from '../activities/types';
 import type { LayerOutcome, LayerUndo } from '../domain/containment';
-import { mutation, quick } from './activity-options';
+import { mutation } from './activity-options';
 import { CaseTelling } from './case-telling';
 import type { ReleaseOutcome, ReleaseRequest } from './contract/keeping';
 import { reasonOf } from './failure-reason';
+import { keepingStep } from './keeping-steps';
 import { WaitingApproval } from './waiting-approval';
 
 const ONE_WEEK_SECONDS = 7 * 24 * 3600;
@@ -16,12 +17,15 @@ const ONE_WEEK_SECONDS = 7 * 24 * 3600;
 export async function release(request: ReleaseRequest): Promise<ReleaseOutcome> {
   const { caseId, reason, openedBy, protections: withProtections } = request;
   const told = new CaseTelling(caseId);
-  const instance = await quick(`Read how case ${caseId} contained its instance`).readContainment({ caseId });
+  const what = `release of the instance of case ${caseId}, asked for by ${openedBy}: ${reason}`;
+  const ofCase: { caseId: string; roles: Record<string, string[]> } = { caseId, roles: {} };
+  // The doors stand open from the first moment; until it is asked, they say so.
+  const waiting = new WaitingApproval('release', what, told.tell, ofCase);
+  const instance = await keepingStep(`Read how case ${caseId} contained its instance`).readContainment({ caseId });
   const { contained, facts } = instance;
   const { instanceId } = facts.target;
+  ofCase.roles = contained.roles;
   const layers = contained.layers.filter(({ outcome }) => outcome !== 'not-needed').reverse();
-  const what = `release of ${instanceId}, asked for by ${openedBy}: ${reason}`;
-  const waiting = new WaitingApproval('release', what, told.tell, { caseId, roles: contained.roles });
   const policy = {
     ...contained.releaseConsent,
     expiresAfterSeconds: request.withinSeconds ?? contained.releaseConsent.expiresAfterSeconds ?? ONE_WEEK_SECONDS,
@@ -99,7 +103,7 @@ async function undoneLayer(
 async function undoneProtections(instance: ContainedInstance, caseId: string): Promise<ProtectionUndo[]> {
   const { facts, protections: steps } = instance;
   try {
-    const step = mutation(`Take back the protections of ${facts.target.instanceId}`);
+    const step = keepingStep(`Take back the protections of ${facts.target.instanceId}`);
     return (await step.undoProtection({ caseId, facts, steps })).steps;
   } catch (error) {
     return steps.map(({ step }) => ({ step, outcome: 'failed', difference: reasonOf(error) }));

@@ -18,12 +18,15 @@ import {
   expiryOf,
   openApproval,
 } from '../domain/approval';
-import { approvalEventOf, readApprovalMessage } from '../domain/approval-message';
+import { type ApprovalMessage, approvalEventOf, readApprovalMessage } from '../domain/approval-message';
 import type { CaseEventDraft } from '../domain/case-event';
 import { sentence } from '../domain/case-limits';
+import { claimedDecider, provenDecider, type Decider } from '../domain/checkpoint';
 import { planHash } from '../domain/containment/plan-hash';
 import { escapeMarkdown } from '../domain/markdown';
+import { quick } from './activity-options';
 import type { FailureType } from './contract/failures';
+import { reasonOf } from './failure-reason';
 import { APPROVAL_MESSAGES, type ApprovalReceipt, type ApprovalView } from './contract/keeping';
 import { searchAttributes } from './contract/search-attributes';
 
@@ -42,8 +45,8 @@ const now = (): string => new Date(Date.now()).toISOString();
 
 /**
  * A question to people in a workflow of its own: opens the doors, asks, reminds once a day, and waits as long as the policy lets
- * it. What is decided, refused or overdue goes to `tell`, which writes it into the case's custody log. An approver is known by the
- * name that is typed; roles come with proven identities only.
+ * it. What is decided, refused or overdue goes to `tell`, which writes it into the case's custody log. An approver is known by
+ * what STS says, or by the name that is typed; roles come with proven identities only.
  */
 export class WaitingApproval {
   private approval?: Approval;
@@ -54,9 +57,11 @@ export class WaitingApproval {
     private readonly checkpoint: string,
     private readonly what: string,
     private readonly tell: (event: CaseEventDraft) => void,
+    /** Of the case: what a proof is bound to, and role → patterns of the principals that have it. */
+    private readonly ofCase: { caseId: string; roles: Record<string, string[]> },
   ) {
-    const bySignal = (verdict: 'approve' | 'reject', payload: unknown): void => {
-      const refusal = this.take(payload, verdict, 'signal');
+    const bySignal = async (verdict: 'approve' | 'reject', payload: unknown): Promise<void> => {
+      const refusal = await this.take(payload, verdict, 'signal');
       if (typeof refusal === 'string') this.refused(verdict, refusal);
     };
     setHandler(approve, (payload) => bySignal('approve', payload), {
@@ -67,16 +72,20 @@ export class WaitingApproval {
     });
     setHandler(
       decide,
-      (payload) => {
-        const taken = this.take(payload, undefined, 'update');
+      async (payload) => {
+        const taken = await this.take(payload, undefined, 'update');
         if (typeof taken === 'string') throw ApplicationFailure.nonRetryable(taken, REFUSED);
         return taken;
       },
       {
         // Keeps a refused decision out of the history; the handler asks again.
+        // With a proof, STS tells who decides: then only what is asked can be looked at.
         validator: (payload) => {
-          const read = this.read(payload);
-          if (typeof read === 'string') throw ApplicationFailure.nonRetryable(read, REFUSED);
+          const message = readApprovalMessage(payload);
+          const isProven = typeof message !== 'string' && message.proof !== undefined;
+          const read = typeof message === 'string' ? message : this.next(message, claimedDecider(message.approver));
+          if (typeof read === 'string' && !(isProven && this.approval?.status === 'open'))
+            throw ApplicationFailure.nonRetryable(read, REFUSED);
         },
         description: `Approve or reject, answered at once. JSON, e.g. {"verdict":"approve","approver":"ann"}`,
       },
@@ -134,32 +143,47 @@ export class WaitingApproval {
   }
 
   /** The next state, or why there is none. */
-  private read(payload: unknown, verdict?: 'approve' | 'reject') {
-    const message = readApprovalMessage(payload, verdict);
-    if (typeof message === 'string') return message;
+  private next(message: ApprovalMessage, by: Decider): Approval | string {
     if (!this.approval) return 'nothing is asked yet: wait until the plan is made';
-    const by = { name: message.approver, knownBy: 'claimed', roles: [] } as const;
-    const step = applyApproval(this.approval, approvalEventOf(message, { ...by, roles: [] }, now()));
-    return step.refusal ?? { message, approval: step.approval };
+    const { name, knownBy, roles } = by;
+    const step = applyApproval(this.approval, approvalEventOf(message, { name, knownBy, roles }, now()));
+    return step.refusal ?? step.approval;
   }
 
-  private take(payload: unknown, verdict: 'approve' | 'reject' | undefined, door: string): ApprovalReceipt | string {
-    const read = this.read(payload, verdict);
-    if (typeof read === 'string') return read;
-    const { message, approval } = read;
+  /** Who decides: by the proof, or by the name that was typed. */
+  private async decider({ proof, verdict, approver }: ApprovalMessage): Promise<Decider> {
+    if (!proof || !this.approval) return claimedDecider(approver);
+    const { caseId, roles } = this.ofCase;
+    const binding = { caseId, checkpoint: this.checkpoint, verdict, planHash: this.approval.planHash };
+    const step = quick(`Ask STS who decides on ${this.checkpoint}`, { scheduleToCloseTimeout: '6m' });
+    return provenDecider(await step.redeemIdentityProof({ caseId, proof, binding }), roles);
+  }
+
+  private async take(
+    payload: unknown,
+    verdict: 'approve' | 'reject' | undefined,
+    door: string,
+  ): Promise<ApprovalReceipt | string> {
+    const message = readApprovalMessage(payload, verdict);
+    if (typeof message === 'string') return message;
+    const by = await this.decider(message).catch((error: unknown) => reasonOf(error));
+    if (typeof by === 'string') return by;
+    const approval = this.next(message, by);
+    if (typeof approval === 'string') return approval;
     this.approval = approval;
     const { status, planHash: hash } = approval;
     const missing = approvalsMissing(approval);
     const reason = message.reason === undefined ? '' : `: ${message.reason}`;
     this.tell({
       kind: 'decision-taken',
-      actor: { name: message.approver, knownBy: 'claimed' },
+      actor: { name: by.principal ?? by.name, knownBy: by.knownBy },
       authority: { checkpoint: this.checkpoint, planHash: hash },
-      message: `${this.what}: ${message.verdict === 'approve' ? 'approved' : 'rejected'} by ${message.approver} (${door})${reason}`,
+      message: `${this.what}: ${message.verdict === 'approve' ? 'approved' : 'rejected'} by ${by.name} (${door})${reason}`,
       data: {
         checkpoint: this.checkpoint,
         verdict: message.verdict,
-        approver: message.approver,
+        approver: by.name,
+        ...(by.proofSha256 !== undefined && { proofSha256: by.proofSha256 }),
         planHash: hash,
         status,
       },

@@ -52,7 +52,11 @@ export const securityGroups: Layer<'security-groups'> = {
   async apply(context, before) {
     const { member, plan, caseId } = context;
     if (plan.layers.securityGroups.length === 0) return { after: before, parts: 0, missing: [], failures: [] };
-    const shortening = await shortenTimeouts(context, (await securityGroups.read(context)).interfaces);
+    const shortening = await shortenTimeouts(
+      context,
+      (await securityGroups.read(context)).interfaces,
+      before.interfaces,
+    );
     const result = await isolateInterfaces(member, caseId, groupsOnly(plan), authorityOf(plan));
     const after = await readUntil(
       () => securityGroups.read(context),
@@ -126,11 +130,19 @@ const groupsOnly = (plan: ContainmentPlan): ContainmentPlan => ({
 async function shortenTimeouts(
   context: LayerContext,
   interfaces: InterfaceGroupsState[],
+  before: InterfaceGroupsState[],
 ): Promise<Map<string, ApplicationFailure>> {
   const failures = new Map<string, ApplicationFailure>();
+  const shortBefore = new Set(before.filter(isShort).map(({ networkInterfaceId }) => networkInterfaceId));
   await Promise.all(
     interfaces.map(async (eni) => {
-      if (eni.gone || isShort(eni)) return;
+      if (eni.gone) return;
+      if (isShort(eni)) {
+        // An earlier attempt has set it, and died before it could tell.
+        if (!shortBefore.has(eni.networkInterfaceId))
+          noteTimeout(eni.networkInterfaceId, SHORTEST_TIMEOUT_SECONDS, authorityOf(context.plan));
+        return;
+      }
       const failure = await attemptPart(() =>
         setTimeoutOf(context, eni.networkInterfaceId, SHORTEST_TIMEOUT_SECONDS, authorityOf(context.plan)),
       );
@@ -155,6 +167,10 @@ async function setTimeoutOf(
       options,
     ),
   );
+  noteTimeout(id, seconds, authority);
+}
+
+function noteTimeout(id: string, seconds: number, authority?: CustodyFacts['authority']): void {
   noteAct({
     message: `Network interface ${id} forgets tracked TCP connections after ${seconds} seconds of silence`,
     ...(authority && { authority }),

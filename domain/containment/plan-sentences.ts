@@ -113,16 +113,13 @@ function identityRadius(
   return sentences;
 }
 
+/** The same in service and in standby: protection puts the instance there while people decide, and the plan stays the same. */
 function groupRadius({ autoScaling, tags }: InstanceFacts): string[] {
   const group = autoScaling?.groupName ?? tags['aws:autoscaling:groupName'];
   if (group === undefined) return [];
-  if (autoScaling === undefined)
-    return [`the instance is in Auto Scaling group ${group}: failed health checks may replace it`];
   return [
-    autoScaling.lifecycleState === 'Standby'
-      ? `the instance is in standby in Auto Scaling group ${group}`
-      : `the instance is in Auto Scaling group ${group} (${autoScaling.lifecycleState}): failed health checks may replace it unless it is put into standby`,
-    ...autoScaling.classicLoadBalancers.map(
+    `the instance is in Auto Scaling group ${group}: failed health checks may replace it unless it is in standby`,
+    ...(autoScaling?.classicLoadBalancers ?? []).map(
       (name) =>
         `Classic Load Balancer ${name} of the group is not changed by containment; standby takes the instance off it`,
     ),

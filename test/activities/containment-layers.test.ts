@@ -36,6 +36,8 @@ let steps: ReturnType<typeof layerSteps>;
 
 beforeAll(async () => {
   lab = await startActivityLab();
+  // The roles that the product's own set-up made suffice for every layer and its release.
+  await lab.aws.lab.enforceIam(true);
   clients = moreClients(lab);
   steps = layerSteps(lab);
 });

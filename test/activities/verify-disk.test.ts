@@ -129,8 +129,8 @@ async function attempt(input: Input, earlier?: Progress) {
     (given: Input) => verifyDisk(accounts, lab.config, store, given, 2),
     input,
   );
-  const ended = await exhibit.then(
-    (made): { exhibit?: Exhibit; failure?: unknown } => ({ exhibit: made }),
+  const ended: { exhibit?: Exhibit; failure?: unknown } = await exhibit.then(
+    (made) => ({ exhibit: made }),
     (failure: unknown) => ({ failure }),
   );
   return { ...ended, progress };

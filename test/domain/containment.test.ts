@@ -102,19 +102,23 @@ test('sessions of a role are revoked for all only when nobody else is known to h
   expect(planContainment(instanceFacts(request), every).layers.identity).toBeUndefined();
 });
 
-test('the approver reads of standby, Classic Load Balancers and Spot (AFO A8)', () => {
-  const radius = planContainment(
-    instanceFacts(request, {
-      lifecycle: 'spot',
-      autoScaling: {
-        groupName: 'web',
-        lifecycleState: 'Standby',
-        protectedFromScaleIn: true,
-        classicLoadBalancers: ['old-one'],
-      },
-    }),
-  ).blastRadius.join('\n');
-  expect(radius).toMatch(/in standby in Auto Scaling group web[^]*Classic Load Balancer old-one[^]*Spot Instance/);
+test('the approver reads of the group, Classic Load Balancers and Spot (AFO A8), and standby changes no plan', () => {
+  const planIn = (lifecycleState: string) =>
+    planContainment(
+      instanceFacts(request, {
+        lifecycle: 'spot',
+        autoScaling: {
+          groupName: 'web',
+          lifecycleState,
+          protectedFromScaleIn: true,
+          classicLoadBalancers: ['old-one'],
+        },
+      }),
+    );
+  expect(planIn('InService').blastRadius.join('\n')).toMatch(
+    /Auto Scaling group web[^]*Classic Load Balancer old-one[^]*Spot Instance/,
+  );
+  expect(planHash(planIn('Standby'))).toBe(planHash(planIn('InService')));
 });
 
 test('many neighbours are counted, not listed', () => {

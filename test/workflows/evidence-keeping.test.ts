@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import type { KeepingActivities } from '../../activities/types';
+import type { LayerActivities } from '../../activities/containment/layers';
+import type { ContainedInstance, KeepingActivities } from '../../activities/types';
+import { planContainment, type LayerOutcome, type LayerUndo } from '../../domain/containment';
 import type { CustodyDraft } from '../../domain/custody/entry';
 import type { CaseAudit, EvidenceAuditResult } from '../../domain/evidence-audit';
 import type { PurgePlan } from '../../domain/evidence-purge';
@@ -14,18 +16,22 @@ import {
   KEEPING_WORKFLOWS,
   type LegalHoldOutcome,
   type PurgeOutcome,
+  type ReleaseOutcome,
 } from '../../workflows/contract/keeping';
-import { until } from './fakes';
+import { caseRequest, CONSENT_REQUIRED, instanceFacts } from './case-fixtures';
+import { layerState, until } from './fakes';
 import { untilAttributesAreKnown } from './support/search-attributes';
 import { sharedServerAddress } from './support/shared-server';
 import { workflowBundle } from './support/workflow-bundle';
 
 jest.setTimeout(180_000);
 
+type CallName = keyof KeepingActivities | 'undoLayer';
+
 /** What the steps would do, and what they were told, by case. */
 class KeepingFakes {
   readonly entries = new Map<string, CustodyDraft[]>();
-  readonly calls: { name: keyof KeepingActivities; input: { caseId?: string } }[] = [];
+  readonly calls: { name: CallName; input: { caseId?: string } }[] = [];
   readonly obstacles = new Map<string, string[]>();
   readonly audits = new Map<string, CaseAudit>();
   threatened: string[] = [];
@@ -51,11 +57,24 @@ class KeepingFakes {
     return this.told(caseId).map(({ kind }) => kind);
   }
 
-  called(name: keyof KeepingActivities, caseId: string) {
+  called(name: CallName, caseId: string) {
     return this.calls.filter((call) => call.name === name && call.input.caseId === caseId);
   }
 
-  readonly activities: KeepingActivities = {
+  /** What each layer comes to at release; `restored` unless it stands here. */
+  readonly undone = new Map<string, Partial<LayerUndo>>();
+
+  readonly activities: KeepingActivities & Pick<LayerActivities, 'undoLayer'> = {
+    readContainment: () => Promise.resolve(containedInstance()),
+    undoLayer: (input) => {
+      this.calls.push({ name: 'undoLayer', input });
+      const { layer } = input;
+      return Promise.resolve({ layer, outcome: 'restored', ...this.undone.get(`${input.caseId} ${layer}`) });
+    },
+    undoProtection: (input) => {
+      this.calls.push({ name: 'undoProtection', input });
+      return Promise.resolve({ steps: [{ step: 'stop-protection', outcome: 'restored' }] });
+    },
     tellCase: (input) => {
       const before = this.told(input.caseId);
       this.entries.set(input.caseId, [...before, ...input.entries]);
@@ -125,6 +144,7 @@ async function ask(type: keyof typeof KEEPING_WORKFLOWS, request: object) {
     caseId,
     handle,
     view,
+    decide,
     isAsked: () => until(async () => (await view()).approval !== undefined, 'nobody was asked'),
     approve: (approver: string, more: object = {}) => decide({ verdict: 'approve', approver, ...more }),
     refusalOf: async (payload: unknown): Promise<string> => {
@@ -137,6 +157,83 @@ async function ask(type: keyof typeof KEEPING_WORKFLOWS, request: object) {
     result: async <T>(): Promise<T> => (await handle.result()) as T,
   };
 }
+
+function containedInstance(): ContainedInstance {
+  const facts = instanceFacts(caseRequest());
+  const plan = planContainment(facts);
+  const layers = plan.steps.map(({ layer }): LayerOutcome => ({
+    layer,
+    outcome: 'applied',
+    before: layerState(plan, layer, 'before'),
+    after: layerState(plan, layer, 'after'),
+    verified: true,
+    residualPaths: [],
+    verifiedAt: '2026-11-22T07:30:00.000Z',
+  }));
+  return {
+    facts,
+    contained: { outcome: 'isolated', plan, layers, releaseConsent: CONSENT_REQUIRED, roles: {} },
+    protections: [{ step: 'stop-protection', outcome: 'set', before: 'false' }],
+  };
+}
+
+describe('release', () => {
+  test.concurrent('takes back the last layer first, with consent; protections only when asked for', async () => {
+    const run = await ask('release', { protections: true });
+    await run.isAsked();
+    expect(fakes.called('undoLayer', run.caseId)).toEqual([]);
+    expect(await run.refusalOf({ verdict: 'approve', approver: 'olga' })).toContain('another person has to');
+    await run.approve('ann');
+    expect(await run.result<ReleaseOutcome>()).toMatchObject({
+      outcome: 'released',
+      layers: [
+        { layer: 'security-groups', outcome: 'restored' },
+        { layer: 'internet-edge', outcome: 'restored' },
+      ],
+      protections: [{ step: 'stop-protection', outcome: 'restored' }],
+    });
+    expect(fakes.kinds(run.caseId)).toEqual([
+      'consent-requested',
+      'decision-taken',
+      'released',
+      'released',
+      'released',
+      'released',
+    ]);
+    for (const entry of fakes.told(run.caseId).slice(2))
+      expect(entry.authority).toMatchObject({ checkpoint: 'release' });
+  });
+
+  test.concurrent(
+    'stops where somebody else has changed something, says what, and goes on only when people say so',
+    async () => {
+      const run = await ask('release', { protections: false });
+      fakes.undone.set(`${run.caseId} security-groups`, { outcome: 'differs', difference: 'eni-1 has group sg-7 now' });
+      await run.isAsked();
+      await run.approve('ann');
+      await until(async () => (await run.view()).approval?.status === 'open', 'it did not ask about the difference');
+      expect(fakes.called('undoLayer', run.caseId)).toHaveLength(1);
+      expect(JSON.stringify((await run.view()).plan)).toContain('eni-1 has group sg-7 now');
+      await run.approve('ann');
+      expect(await run.result<ReleaseOutcome>()).toMatchObject({
+        outcome: 'partly-released',
+        layers: [{ outcome: 'differs' }, { outcome: 'restored' }],
+        protections: [],
+      });
+    },
+  );
+
+  test.concurrent('people who say no to going on leave the rest contained', async () => {
+    const run = await ask('release', { protections: true });
+    fakes.undone.set(`${run.caseId} security-groups`, { outcome: 'failed', difference: 'throttled' });
+    await run.isAsked();
+    await run.approve('ann');
+    await until(async () => (await run.view()).approval?.status === 'open', 'it did not ask about the difference');
+    await run.decide({ verdict: 'reject', approver: 'ann' });
+    expect(await run.result<ReleaseOutcome>()).toMatchObject({ outcome: 'stopped', layers: [{}], protections: [] });
+    expect(fakes.called('undoProtection', run.caseId)).toEqual([]);
+  });
+});
 
 describe('legal hold', () => {
   test.concurrent('put on by whoever asks, with an entry that says under which decision', async () => {

@@ -10,6 +10,7 @@ import { type Command, Option } from 'commander';
 import type { ApprovalMessage } from '../../../domain/approval-message';
 import type { AuditScope, EvidenceAuditResult } from '../../../domain/evidence-audit';
 import { purgeSentence, type PurgePlan } from '../../../domain/evidence-purge';
+import type { ProofBinding } from '../../../domain/identity-proof';
 import { plainSummary } from '../../../domain/markdown';
 import {
   APPROVAL_MESSAGES,
@@ -23,9 +24,12 @@ import {
   legalHoldWorkflowId,
   type PurgeOutcome,
   purgeWorkflowId,
+  type ReleaseRequest,
+  releaseWorkflowId,
 } from '../../../workflows/contract/keeping';
 import { searchAttributes } from '../../../workflows/contract/search-attributes';
 import { taskQueueOf } from '../../../workflows/contract/task-queues';
+import { proveIdentity } from '../../identity-proof';
 import { findCase } from '../case-lookup';
 import { answer, withClient } from '../context';
 import { bytes, print, table, UsageError } from '../output';
@@ -45,9 +49,10 @@ interface DecideOptions {
   as: string;
   reason?: string;
   plan?: string;
+  prove?: boolean;
 }
 
-/** Commands for evidence of cases that may be closed for long: audits, legal holds, purges. */
+/** Commands for cases that may be closed for long: audits, legal holds and purges of evidence, release of the instance. */
 export function addEvidenceCommands(program: Command): void {
   const audit = program.command('audit').description('read evidence again and hold it against the custody log');
   addAuditCommands(audit);
@@ -70,7 +75,7 @@ export function addEvidenceCommands(program: Command): void {
       );
     });
   }
-  addDecisions(hold, 'hold', legalHoldWorkflowId);
+  addDecisions(hold, 'hold', legalHoldWorkflowId, 'legal-hold');
 
   const purge = program
     .command('purge')
@@ -83,6 +88,26 @@ export function addEvidenceCommands(program: Command): void {
     },
   );
   addDecisions(purge, 'purge', purgeWorkflowId);
+
+  const release = program
+    .command('release')
+    .description(
+      'take the containment of an instance back, with consent; stops where somebody else has changed something',
+    );
+  asking(release, 'ask', 'ask for the release of the instance of a case', 'release')
+    .option('--undo-protections', 'the protections too (termination, stop, scale-in): only when the evidence is safe')
+    .action(async (reference: string, options: AskOptions & { undoProtections?: boolean }, command: Command) => {
+      const workflowId = await withClient(async (client) => {
+        const { caseId, region } = await place(client, reference, options.region);
+        const protections = options.undoProtections === true;
+        const request: ReleaseRequest = { ...requestOf(caseId, options), protections };
+        return start(client, KEEPING_WORKFLOWS.release, releaseWorkflowId(caseId), region, request);
+      });
+      answer(command, { workflowId }, () =>
+        print(`asked for: ${workflowId}\ndecide: npm run -s forensics -- release approve ${reference} --as <name>`),
+      );
+    });
+  addDecisions(release, 'release', releaseWorkflowId);
 }
 
 function asking(parent: Command, name: string, description: string, example: string): Command {
@@ -100,7 +125,7 @@ function asking(parent: Command, name: string, description: string, example: str
     );
 }
 
-function addDecisions(parent: Command, example: string, idOf: (caseId: string) => string): void {
+function addDecisions(parent: Command, example: string, idOf: (caseId: string) => string, checkpoint = example): void {
   const withCase = (name: string, description: string): Command =>
     parent
       .command(name)
@@ -112,10 +137,12 @@ function addDecisions(parent: Command, example: string, idOf: (caseId: string) =
       .option('--as <name>', 'who decides', userInfo().username)
       .option('--reason <text>', 'why; it stands in the custody log')
       .option('--plan <hash>', 'the plan that was read: 64 digits; the present one by default')
+      .option('--prove', 'prove who decides: sign the decision with your AWS credentials (AWS_PROFILE, AWS_REGION)')
       .action(async (reference: string, options: DecideOptions, command: Command) => {
-        const receipt = await withClient(async (client) =>
-          decide(client, idOf((await place(client, reference)).caseId), verdict, options),
-        );
+        const receipt = await withClient(async (client) => {
+          const { caseId } = await place(client, reference);
+          return decide(client, idOf(caseId), verdict, options, { caseId, checkpoint });
+        });
         answer(command, receipt, () =>
           print(`${verdict} recorded: ${receipt.status}, ${receipt.missing} approval(s) missing`),
         );
@@ -272,7 +299,8 @@ async function decide(
   client: Client,
   workflowId: string,
   verdict: 'approve' | 'reject',
-  { as: approver, reason, plan }: DecideOptions,
+  { as: approver, reason, plan, prove }: DecideOptions,
+  of: Pick<ProofBinding, 'caseId' | 'checkpoint'>,
 ): Promise<ApprovalReceipt> {
   // Bound to the plan as it stands now, so that a change between this line and the workflow's is refused.
   const planHash = plan ?? (await viewOf(client, workflowId)).approval?.planHash;
@@ -281,6 +309,7 @@ async function decide(
     approver,
     ...(reason !== undefined && { reason }),
     ...(planHash !== undefined && { planHash }),
+    ...(prove && planHash !== undefined && { proof: await proveIdentity({ ...of, verdict, planHash }) }),
   };
   try {
     const handle = client.workflow.getHandle(workflowId);
