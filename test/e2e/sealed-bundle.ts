@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -6,9 +5,8 @@ import type { CaseOutcome } from '../../domain/outcome';
 import type { Manifest } from '../../domain/custody/bundle';
 import type { BundleVerdict } from '../../starters/verify/verify-bundle';
 import { CASE_VALIDATE_TIMEOUT, caseValidate } from '../domain/standards/case-validate';
+import { forensics, run } from './command-line';
 import type { TestLab } from './support';
-
-const PROJECT = path.join(__dirname, '../..');
 
 /** What must hold of the sealed bundle of a whole case; a part of the suite that ran the case. */
 export function describeSealedBundle(the: () => { lab: TestLab; outcome: CaseOutcome }): void {
@@ -16,16 +14,10 @@ export function describeSealedBundle(the: () => { lab: TestLab; outcome: CaseOut
     let folder: string;
     let bundle: string;
 
-    const forensics = (...args: string[]): Promise<string> =>
-      run(path.join(PROJECT, 'node_modules/.bin/tsx'), ['starters/cli/main.ts', ...args], {
-        ...process.env,
-        ...the().lab.deployment.environment,
-      });
-
     beforeAll(async () => {
       folder = await mkdtemp(path.join(os.tmpdir(), 'sealed-bundle-'));
       bundle = path.join(folder, 'case');
-      await forensics('export', the().outcome.caseId, '--out', bundle, '--with', 'all');
+      await forensics(the().lab, 'export', the().outcome.caseId, '--out', bundle, '--with', 'all');
     });
     afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -49,7 +41,7 @@ export function describeSealedBundle(the: () => { lab: TestLab; outcome: CaseOut
     );
 
     test('verifies as a case, fetched anew', async () => {
-      const said = await forensics('verify', the().outcome.caseId);
+      const said = await forensics(the().lab, 'verify', the().outcome.caseId);
       expect(said.trim().split('\n').at(-1)).toBe('EVERYTHING HOLDS');
     });
 
@@ -91,12 +83,3 @@ export function describeSealedBundle(the: () => { lab: TestLab; outcome: CaseOut
     });
   });
 }
-
-/** @throws Error with what it said when it does not end with code 0 */
-const run = (program: string, args: string[], env: NodeJS.ProcessEnv): Promise<string> =>
-  new Promise((resolve, reject) => {
-    execFile(program, args, { cwd: PROJECT, env, maxBuffer: 64 * 1024 ** 2 }, (error, stdout, stderr) => {
-      if (error) reject(new Error(`${program} ${args.join(' ')}: ${error.message}\n${stdout}${stderr}`));
-      else resolve(stdout);
-    });
-  });

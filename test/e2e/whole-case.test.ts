@@ -1,4 +1,5 @@
 /** One case, whole: real documents, real plaso and Volatility, real bytes; only AWS is the lab's. */
+import { describeRelease } from './released-instance';
 import { describeSealedBundle } from './sealed-bundle';
 import { ScanCommand } from '@aws-sdk/client-dynamodb';
 import {
@@ -175,4 +176,5 @@ describe('a case on an instance with three volumes (unencrypted, customer key, a
   });
 
   describeSealedBundle(() => ({ lab, outcome }));
+  describeRelease(() => ({ lab, outcome }));
 });
