@@ -15,13 +15,11 @@ import {
   planHash,
 } from '../domain/containment';
 import type { CustodyFacts } from '../domain/custody/facts';
-import type { AccountClients, AwsClients } from './aws/clients';
+import type { AccountClients } from './aws/clients';
 import { awsStep, isRetryable, worthAnotherAttempt } from './aws/errors';
-import type { ForensicsConfig } from './config';
 import { containmentGroup, type SecurityGroupKind } from './containment-groups';
-import { noteAct } from './custody-acts';
+import { apart, noteAct } from './custody-acts';
 import { removeFromInternetEdge } from './internet-edge';
-import type { ContainmentActivities } from './types';
 
 /** Tries of the closing step while the all-open group is attached; with growing pauses, some 6 s in all. */
 const CLOSING_TRIES = 5;
@@ -33,26 +31,8 @@ const LOOK_INTERVAL_MS = 500;
 type VpcGroups = Record<'isolation' | 'untrack', string | ApplicationFailure | undefined>;
 
 /**
- * Isolation at the Internet edge and by security groups: fails closed. Every address and every interface is dealt with on
- * its own; what fails is reported and undoes nothing that succeeded. It needs no instance profile and touches no role.
- */
-export function createContainmentActivities({
-  clients,
-}: {
-  config: ForensicsConfig;
-  clients: AwsClients;
-}): ContainmentActivities {
-  return {
-    async isolateInstance({ caseId, plan }) {
-      const { accountId, region } = plan.target;
-      const member = clients.member(accountId, region, 'contain', caseId);
-      return { layers: [], ...(await isolateInterfaces(member, caseId, plan)) };
-    },
-  };
-}
-
-/**
- * The plan's addresses and interfaces, whatever other layers it has.
+ * Isolation at the Internet edge and by security groups: the plan's addresses and interfaces, whatever other layers it has. Fails
+ * closed: every address and every interface is dealt with on its own; what fails is reported and undoes nothing that succeeded.
  * @param authority under which it is done, when this is not the plan that was agreed to but a part of it
  * @throws ApplicationFailure, retryable, while another attempt is worth it.
  */
@@ -76,7 +56,9 @@ export async function isolateInterfaces(
   await Promise.all(
     planned.map(async (eni) => {
       const { networkInterfaceId, vpcId } = eni;
-      const failure = await isolate(member, eni, current.get(networkInterfaceId), groups.get(vpcId), authority);
+      const failure = await apart(() =>
+        isolate(member, eni, current.get(networkInterfaceId), groups.get(vpcId), authority),
+      );
       if (failure) failures.set(eni.networkInterfaceId, failure);
     }),
   );

@@ -4,7 +4,6 @@ import { createKeepingActivities } from './keeping';
 import type { ForensicsConfig } from './config';
 import { createLayerActivities } from './containment/layers';
 import { CustodyLog } from './custody-log';
-import { createContainmentActivities } from './containment';
 import { createExaminationActivities } from './examination';
 import { createIdentityActivities } from './identity-proof';
 import { createMemoryActivities } from './memory';
@@ -27,7 +26,6 @@ export function createActivities(
     ...createProtectionActivities(dependencies),
     ...createVolumeActivities(dependencies),
     ...createMemoryActivities(dependencies),
-    ...createContainmentActivities(dependencies),
     ...createExaminationActivities(dependencies),
     ...createCaseRecordActivities(dependencies),
     ...createReportActivities(dependencies),

@@ -9,7 +9,7 @@ import type { EdgeAddress, EdgeOutcome } from '../domain/containment';
 import type { CustodyFacts } from '../domain/custody/facts';
 import type { AccountClients } from './aws/clients';
 import { awsStep, worthAnotherAttempt } from './aws/errors';
-import { noteAct } from './custody-acts';
+import { apart, noteAct } from './custody-acts';
 
 /**
  * Takes the planned addresses away. One that is gone already counts as removed: an earlier attempt did it, or its owner.
@@ -23,22 +23,24 @@ export function removeFromInternetEdge(
   authority?: CustodyFacts['authority'],
 ): Promise<EdgeOutcome[]> {
   return Promise.all(
-    addresses.map(async (address): Promise<EdgeOutcome> => {
-      try {
-        const removed = await remove(member, address);
-        note(address, authority);
-        return { ...address, outcome: 'removed', ...removed };
-      } catch (error) {
-        if (!(error instanceof ApplicationFailure)) throw error;
-        noteAct({
-          message: `${addressName(address)} is still there: ${error.message}`,
-          ...(authority && { authority }),
-          data: { address: address.address, networkInterfaceId: address.networkInterfaceId },
-        });
-        if (worthAnotherAttempt(error)) throw error;
-        return { ...address, outcome: 'failed', reason: error.message };
-      }
-    }),
+    addresses.map((address) =>
+      apart(async (): Promise<EdgeOutcome> => {
+        try {
+          const removed = await remove(member, address);
+          note(address, authority);
+          return { ...address, outcome: 'removed', ...removed };
+        } catch (error) {
+          if (!(error instanceof ApplicationFailure)) throw error;
+          noteAct({
+            message: `${addressName(address)} is still there: ${error.message}`,
+            ...(authority && { authority }),
+            data: { address: address.address, networkInterfaceId: address.networkInterfaceId },
+          });
+          if (worthAnotherAttempt(error)) throw error;
+          return { ...address, outcome: 'failed', reason: error.message };
+        }
+      }),
+    ),
   );
 }
 

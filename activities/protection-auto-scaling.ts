@@ -6,7 +6,6 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import { ApplicationFailure } from '@temporalio/common';
 import type { AutoScalingFacts } from '../domain/instance-facts';
-import { servicesOf } from './aws/account-services';
 import type { AccountClients } from './aws/clients';
 import { awsStep } from './aws/errors';
 
@@ -16,10 +15,7 @@ export async function readGroupMember(
   instanceId: string,
 ): Promise<{ groupName: string; lifecycleState: string; protectedFromScaleIn: boolean } | undefined> {
   const { AutoScalingInstances } = await awsStep(`reading the Auto Scaling group of ${instanceId}`, (options) =>
-    servicesOf(member).autoScaling.send(
-      new DescribeAutoScalingInstancesCommand({ InstanceIds: [instanceId] }),
-      options,
-    ),
+    member.autoScaling.send(new DescribeAutoScalingInstancesCommand({ InstanceIds: [instanceId] }), options),
   );
   const [found] = AutoScalingInstances ?? [];
   return found?.AutoScalingGroupName === undefined
@@ -39,7 +35,7 @@ export async function protectFromScaleIn(
   on: boolean,
 ): Promise<void> {
   await awsStep(`${on ? 'setting' : 'taking back'} scale-in protection of ${instanceId} in ${groupName}`, (options) =>
-    servicesOf(member).autoScaling.send(
+    member.autoScaling.send(
       new SetInstanceProtectionCommand({
         AutoScalingGroupName: groupName,
         InstanceIds: [instanceId],
@@ -66,7 +62,7 @@ export async function enterStandby(member: AccountClients, instanceId: string): 
     );
   }
   await awsStep(`putting ${instanceId} into standby in ${current.groupName}`, (options) =>
-    servicesOf(member).autoScaling.send(
+    member.autoScaling.send(
       new EnterStandbyCommand({
         AutoScalingGroupName: current.groupName,
         InstanceIds: [instanceId],
@@ -79,7 +75,7 @@ export async function enterStandby(member: AccountClients, instanceId: string): 
 
 export async function exitStandby(member: AccountClients, instanceId: string, groupName: string): Promise<void> {
   await awsStep(`taking ${instanceId} out of standby in ${groupName}`, (options) =>
-    servicesOf(member).autoScaling.send(
+    member.autoScaling.send(
       new ExitStandbyCommand({ AutoScalingGroupName: groupName, InstanceIds: [instanceId] }),
       options,
     ),

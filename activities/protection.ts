@@ -5,7 +5,7 @@ import type { AccountClients, AwsClients } from './aws/clients';
 import { awsStep, isRetryable, worthAnotherAttempt } from './aws/errors';
 import { CASE_TAG } from './aws/idempotency';
 import type { ForensicsConfig } from './config';
-import { noteAct } from './custody-acts';
+import { apart, noteAct } from './custody-acts';
 import { enterStandby, protectFromScaleIn } from './protection-auto-scaling';
 import type { ProtectionActivities, ProtectionStep } from './types';
 
@@ -37,7 +37,7 @@ export function createProtectionActivities({
     async protectInstance({ caseId, facts, standby = false }) {
       const { accountId, region } = facts.target;
       const member = clients.member(accountId, region, 'acquire', caseId);
-      const outcomes = await Promise.all(protections(member, caseId, facts).map(carryOut));
+      const outcomes = await Promise.all(protections(member, caseId, facts).map((one) => apart(() => carryOut(one))));
       // One after the other: in standby the group has launched another instance, and scale-in must not take this one.
       for (const protection of groupProtections(member, facts, standby)) outcomes.push(await carryOut(protection));
       const again = outcomes.find(({ failure }) => failure && worthAnotherAttempt(failure));

@@ -22,6 +22,8 @@ import type { SealedCase } from '../domain/custody/bundle';
 import type { PolicyDecision } from '../domain/policy';
 import type { InstanceTarget } from '../domain/target';
 
+export type { LayerActivities } from './containment/layer-activities';
+
 export interface TriageActivities {
   /**
    * Reads the instance, its volumes and their keys, interfaces, attributes and agent, and applies the policy.
@@ -226,14 +228,6 @@ export interface MemoryActivities {
   }): Promise<void>;
 }
 
-export interface ContainmentActivities {
-  /**
-   * Carries out the plan's security-group layer on every interface, then reads each one again. An interface that fails
-   * is reported and the others go on; nothing is rolled back.
-   */
-  isolateInstance(input: { caseId: string; plan: ContainmentPlan }): Promise<ContainmentResult>;
-}
-
 export interface ForensicInstance {
   instanceId: string;
   availabilityZone: string;
@@ -326,7 +320,6 @@ export type Activities = TriageActivities &
   ProtectionActivities &
   VolumeActivities &
   MemoryActivities &
-  ContainmentActivities &
   ExaminationActivities &
   RecordActivities;
 

@@ -74,7 +74,10 @@ async function agreedPlan(
     const { instanceId } = triaged.target;
     const { request, caseId } = record;
     const { facts } = await quick(`Read ${instanceId} again: the plan is old`).triageInstance({ caseId, request });
-    const fresh = planContainment(facts, decision.containment);
+    // Our own protections took it out of its target groups, when standby was asked for.
+    const { targetGroups } = triaged;
+    const now = { ...facts, ...(targetGroups && { targetGroups }) };
+    const fresh = planContainment(now, decision.containment);
     if (planHash(fresh) === planHash(plan)) return plan;
     // What was agreed to is not what would be done: people are asked anew.
     plan = fresh;

@@ -1,8 +1,11 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EBSClient } from '@aws-sdk/client-ebs';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { IAMClient } from '@aws-sdk/client-iam';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SNSClient } from '@aws-sdk/client-sns';
@@ -71,6 +74,18 @@ export class AccountClients {
   /** SendCommand takes no client token either: see `ec2WithoutRetries`. */
   get ssmWithoutRetries(): SSMClient {
     return this.once('ssm-without-retries', () => new SSMClient(this.settings(1)));
+  }
+
+  get autoScaling(): AutoScalingClient {
+    return this.once('auto-scaling', () => new AutoScalingClient(this.settings(TRIES)));
+  }
+
+  get iam(): IAMClient {
+    return this.once('iam', () => new IAMClient(this.settings(TRIES)));
+  }
+
+  get loadBalancing(): ElasticLoadBalancingV2Client {
+    return this.once('load-balancing', () => new ElasticLoadBalancingV2Client(this.settings(TRIES)));
   }
 
   get kms(): KMSClient {

@@ -6,7 +6,6 @@ import {
 } from '@aws-sdk/client-ec2';
 import { GetInstanceProfileCommand, paginateListInstanceProfilesForRole } from '@aws-sdk/client-iam';
 import type { AutoScalingFacts, InstanceFacts, InstanceProfileFacts } from '../../domain/instance-facts';
-import { servicesOf } from './account-services';
 import type { AccountClients } from './clients';
 import { awsStep } from './errors';
 import { readTargetGroups } from './target-groups';
@@ -77,7 +76,7 @@ async function readRole(
 ): Promise<Pick<InstanceProfileFacts, 'roleName' | 'assumedByOthers'>> {
   const InstanceProfileName = arn.slice(arn.lastIndexOf('/') + 1);
   const { InstanceProfile: profile } = await awsStep(`reading instance profile ${InstanceProfileName}`, (options) =>
-    servicesOf(member).iam.send(new GetInstanceProfileCommand({ InstanceProfileName }), options),
+    member.iam.send(new GetInstanceProfileCommand({ InstanceProfileName }), options),
   );
   const role = profile?.Roles?.[0];
   if (role?.RoleName === undefined) return {};
@@ -109,7 +108,7 @@ function trustsOthersThanEc2(encoded: string | undefined): boolean | undefined {
 async function readHolders(member: AccountClients, instanceId: string, RoleName: string): Promise<string[]> {
   const arns = await awsStep(`reading the instance profiles of role ${RoleName}`, async () => {
     const found: string[] = [];
-    for await (const page of paginateListInstanceProfilesForRole({ client: servicesOf(member).iam }, { RoleName })) {
+    for await (const page of paginateListInstanceProfilesForRole({ client: member.iam }, { RoleName })) {
       found.push(...(page.InstanceProfiles ?? []).flatMap(({ Arn }) => Arn ?? []));
     }
     return found;
@@ -128,7 +127,7 @@ async function readHolders(member: AccountClients, instanceId: string, RoleName:
 }
 
 async function readAutoScaling(member: AccountClients, instanceId: string): Promise<AutoScalingFacts | undefined> {
-  const { autoScaling } = servicesOf(member);
+  const { autoScaling } = member;
   const { AutoScalingInstances } = await awsStep(`reading the Auto Scaling group of ${instanceId}`, (options) =>
     autoScaling.send(new DescribeAutoScalingInstancesCommand({ InstanceIds: [instanceId] }), options),
   );

@@ -6,7 +6,6 @@ import {
 import type { TargetGroupFacts } from '../../domain/instance-facts';
 import type { AccountClients } from './clients';
 import { awsStep } from './errors';
-import { loadBalancingOf } from './load-balancing';
 
 /**
  * Where an instance is registered, by its id or one of its private addresses, with the port. Elastic Load Balancing
@@ -16,7 +15,7 @@ export async function readTargetGroups(
   member: AccountClients,
   { instanceId, vpcIds, addresses }: { instanceId: string; vpcIds: string[]; addresses: string[] },
 ): Promise<TargetGroupFacts[]> {
-  const client = loadBalancingOf(member);
+  const client = member.loadBalancing;
   const ids = new Set([instanceId, ...addresses]);
   const arns = await awsStep(`reading the target groups of ${vpcIds.join(', ')}`, async () => {
     const found: string[] = [];

@@ -16,7 +16,6 @@ import {
   revocationPolicy,
   revocationPolicyName,
 } from '../../domain/containment';
-import { servicesOf } from '../aws/account-services';
 import { awsCode, awsStep } from '../aws/errors';
 import { noteAct } from '../custody-acts';
 import { attemptPart, authorityOf, differs, type Layer, type LayerContext, readInstance, readUntil } from './layer';
@@ -171,7 +170,7 @@ async function readRoleName({ member, plan }: LayerContext): Promise<string | un
   if (!planned || planned.roleName !== undefined) return planned?.roleName;
   const name = nameOf(planned.profileArn);
   const { InstanceProfile: profile } = await awsStep(`reading instance profile ${name}`, (options) =>
-    servicesOf(member).iam.send(new GetInstanceProfileCommand({ InstanceProfileName: name }), options),
+    member.iam.send(new GetInstanceProfileCommand({ InstanceProfileName: name }), options),
   );
   return profile?.Roles?.[0]?.RoleName;
 }
@@ -180,7 +179,7 @@ async function readRevocation({ member, plan }: LayerContext, RoleName: string):
   const PolicyName = revocationPolicyName(plan.target.instanceId);
   try {
     const { PolicyDocument } = await awsStep(`reading policy ${PolicyName} of role ${RoleName}`, (options) =>
-      servicesOf(member).iam.send(new GetRolePolicyCommand({ RoleName, PolicyName }), options),
+      member.iam.send(new GetRolePolicyCommand({ RoleName, PolicyName }), options),
     );
     // IAM answers with the document URL-encoded (RFC 3986).
     return PolicyDocument === undefined ? undefined : decodeURIComponent(PolicyDocument);
@@ -232,7 +231,7 @@ async function revokeSessions(
       thisInstance ? `arn:${partition}:ec2:${region}:${accountId}:instance/${instanceId}` : undefined,
     );
     await awsStep(`revoking sessions of role ${RoleName}`, (options) =>
-      servicesOf(member).iam.send(
+      member.iam.send(
         new PutRolePolicyCommand({
           RoleName,
           PolicyName: revocationPolicyName(instanceId),
@@ -257,7 +256,7 @@ async function takeRevocationBack(
   const RoleName = after.roleName ?? before.roleName;
   if (RoleName === undefined) return;
   const PolicyName = revocationPolicyName(plan.target.instanceId);
-  const { iam } = servicesOf(member);
+  const { iam } = member;
   const document = before.revocation?.document;
   await awsStep(`taking policy ${PolicyName} off role ${RoleName}`, (options) =>
     document === undefined

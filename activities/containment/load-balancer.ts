@@ -7,7 +7,6 @@ import {
 import type { ApplicationFailure } from '@temporalio/common';
 import type { TargetState } from '../../domain/containment';
 import { awsCode, awsStep } from '../aws/errors';
-import { loadBalancingOf } from '../aws/load-balancing';
 import { isRegistered } from '../aws/target-groups';
 import { noteAct } from '../custody-acts';
 import { attemptPart, authorityOf, differs, type Layer, type LayerContext, readUntil } from './layer';
@@ -102,7 +101,7 @@ async function readTarget({ member }: LayerContext, one: Registration): Promise<
   const registration = { targetGroupArn, targetId, port, ...(availabilityZone !== undefined && { availabilityZone }) };
   try {
     const { TargetHealthDescriptions } = await awsStep(`reading ${targetId}:${port} of ${targetGroupArn}`, (options) =>
-      loadBalancingOf(member).send(
+      member.loadBalancing.send(
         new DescribeTargetHealthCommand({ TargetGroupArn: targetGroupArn, Targets: [targetOf(one)] }),
         options,
       ),
@@ -123,7 +122,7 @@ async function readTarget({ member }: LayerContext, one: Registration): Promise<
 async function deregister({ member, plan }: LayerContext, one: Registration): Promise<void> {
   const { targetGroupArn, targetId, port } = one;
   await awsStep(`deregistering ${targetId}:${port} from ${targetGroupArn}`, (options) =>
-    loadBalancingOf(member).send(
+    member.loadBalancing.send(
       new DeregisterTargetsCommand({ TargetGroupArn: targetGroupArn, Targets: [targetOf(one)] }),
       options,
     ),
@@ -146,7 +145,7 @@ async function deregister({ member, plan }: LayerContext, one: Registration): Pr
 async function register({ member }: LayerContext, one: Registration): Promise<void> {
   const { targetGroupArn, targetId, port } = one;
   await awsStep(`registering ${targetId}:${port} in ${targetGroupArn}`, (options) =>
-    loadBalancingOf(member).send(
+    member.loadBalancing.send(
       new RegisterTargetsCommand({ TargetGroupArn: targetGroupArn, Targets: [targetOf(one)] }),
       options,
     ),

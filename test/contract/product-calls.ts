@@ -9,6 +9,7 @@ const PRODUCT_FOLDERS = ['activities', 'domain', 'infra', 'starters', 'workers',
 const DOCUMENT_CLIENT = '@aws-sdk/lib-dynamodb';
 /** Commands of the document client whose operation has another name. */
 const DOCUMENT_OPERATIONS: Record<string, string> = {
+  BatchGet: 'BatchGetItem',
   Delete: 'DeleteItem',
   Get: 'GetItem',
   Put: 'PutItem',
