@@ -95,7 +95,7 @@ async function groupsByVpc(
 ): Promise<Map<string, VpcGroups>> {
   const groupOrFailure = async (kind: SecurityGroupKind, vpcId: string): Promise<string | ApplicationFailure> => {
     try {
-      return await containmentGroup(member, kind, vpcId, caseId, authority);
+      return await apart(() => containmentGroup(member, kind, vpcId, caseId, authority));
     } catch (error) {
       if (error instanceof ApplicationFailure) return error;
       throw error;

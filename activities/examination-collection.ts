@@ -154,7 +154,7 @@ function noteKept(
   tool?: { name: string; version: string },
 ): void {
   noteAct({
-    message: `${what} is kept write-once as s3://${bucket}/${key} (version ${versionId}), ${sizeBytes} bytes`,
+    message: `Kept write-once: ${what}, as s3://${bucket}/${key} (version ${versionId}), ${sizeBytes} bytes`,
     exhibit: { id, kind, source },
     ...(tool && { tool }),
     sha256,

@@ -134,7 +134,7 @@ export function noteBeside(
   { bucket, key, versionId, sha256, sizeBytes }: StoredEvidence,
 ): void {
   noteAct({
-    message: `${what} is kept write-once as s3://${bucket}/${key} (version ${versionId})`,
+    message: `Kept write-once: ${what}, as s3://${bucket}/${key} (version ${versionId})`,
     exhibit: exhibitNamed(input),
     sha256,
     data: { location: { bucket, key, versionId }, sizeBytes },

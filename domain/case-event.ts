@@ -12,6 +12,8 @@ export type CaseEventKind =
   | 'exhibit-acquired'
   | 'acquisition-attempt-failed'
   | 'evidence-missing'
+  /** What was had and what not, from the most volatile down (RFC 3227). */
+  | 'order-of-volatility'
   | 'consent-requested'
   | 'consent-reminder'
   | 'consent-escalated'

@@ -12,6 +12,7 @@ import { caseRequestProblems } from '../domain/case-request-problems';
 import { beingExamined, caseCancelled, sealingFailed, triageStory } from '../domain/case-story';
 import type { Exhibit } from '../domain/evidence';
 import type { InstanceFacts } from '../domain/instance-facts';
+import { orderOfVolatility, orderOfVolatilityTold } from '../domain/order-of-volatility';
 import type { CaseOutcome } from '../domain/outcome';
 import { type PolicyDecision, volumesToAcquire } from '../domain/policy';
 import { acquireEvidence, acquireMemoryAgain, CHILD_ENDS_WITH_CASE, type ArrivingExhibit } from './acquisition';
@@ -68,7 +69,7 @@ async function investigate(record: RunningCase, facts: InstanceFacts, decision: 
     decline(record, decision.reasons);
     return;
   }
-  await protect(record, facts);
+  await protect(record, facts, decision);
 
   const wanted = {
     target: facts.target,
@@ -108,14 +109,16 @@ async function triage(record: RunningCase): Promise<{ facts: InstanceFacts; deci
 }
 
 /** Keeps the evidence from vanishing. What cannot be protected is told; the evidence is acquired all the same. */
-async function protect(record: RunningCase, facts: InstanceFacts): Promise<void> {
+async function protect(record: RunningCase, facts: InstanceFacts, decision: PolicyDecision): Promise<void> {
   const { caseId } = record;
   const { instanceId } = facts.target;
   const said = (step: ProtectionStep): string =>
     `${step.step} of ${instanceId} could not be set: ${step.reason ?? 'no reason was given'}`;
   record.startPhase('protection');
   try {
-    const { steps } = await mutation(`Protect ${instanceId}`).protectInstance({ caseId, facts });
+    // Cut off from its load balancer or its network it fails health checks, and its Auto Scaling group would end it.
+    const standby = decision.isolation !== 'never';
+    const { steps } = await mutation(`Protect ${instanceId}`).protectInstance({ caseId, facts, standby });
     const failed = steps.filter((step) => step.outcome === 'failed');
     record.fellShort(...failed.map(said));
     const end = {
@@ -180,6 +183,8 @@ async function endOfAcquisition(record: RunningCase, arriving: ArrivingExhibit[]
   const count = `${exhibits.length} of ${arriving.length} exhibit(s) acquired`;
   const outcome = arriving.length === 0 ? 'skipped' : outcomeOf(arriving.length, exhibits.length);
   record.endPhase('acquisition', { outcome }, count);
+  const { exhibits: held, missing } = record.view();
+  record.tell(orderOfVolatilityTold(orderOfVolatility(held, missing)));
 }
 
 async function endOfExamination(record: RunningCase, running: ArrivingExhibit[]): Promise<void> {

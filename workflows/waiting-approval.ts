@@ -61,8 +61,7 @@ export class WaitingApproval {
     private readonly ofCase: { caseId: string; roles: Record<string, string[]> },
   ) {
     const bySignal = async (verdict: 'approve' | 'reject', payload: unknown): Promise<void> => {
-      const refusal = await this.take(payload, verdict, 'signal');
-      if (typeof refusal === 'string') this.refused(verdict, refusal);
+      await this.take(payload, verdict, 'signal');
     };
     setHandler(approve, (payload) => bySignal('approve', payload), {
       description: `Approve what Current Details say. JSON, e.g. ${SIGNAL_EXAMPLE}`,
@@ -162,14 +161,19 @@ export class WaitingApproval {
   private async take(
     payload: unknown,
     verdict: 'approve' | 'reject' | undefined,
-    door: string,
+    door: 'signal' | 'update',
   ): Promise<ApprovalReceipt | string> {
+    // Nobody answers a signal: what it could not do stands in the log, at once and in order.
+    const refused = (because: string): string => {
+      if (door === 'signal') this.refused(verdict ?? 'decide', because);
+      return because;
+    };
     const message = readApprovalMessage(payload, verdict);
-    if (typeof message === 'string') return message;
+    if (typeof message === 'string') return refused(message);
     const by = await this.decider(message).catch((error: unknown) => reasonOf(error));
-    if (typeof by === 'string') return by;
+    if (typeof by === 'string') return refused(by);
     const approval = this.next(message, by);
-    if (typeof approval === 'string') return approval;
+    if (typeof approval === 'string') return refused(approval);
     this.approval = approval;
     const { status, planHash: hash } = approval;
     const missing = approvalsMissing(approval);

@@ -3,6 +3,10 @@
  *   --interactive   leaves the decision to you (Temporal UI or CLI) and the lab up
  *   --keep-lab      leaves the lab up afterwards
  */
+import { BUNDLE_FILES, EVIDENCE_KINDS } from '../../domain/custody/bundle';
+import { fetchBundle } from '../../starters/export/fetch-bundle';
+import { verdictText } from '../../starters/verify/verdict-text';
+import { verifyBundle } from '../../starters/verify/verify-bundle';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -93,8 +97,9 @@ async function main(): Promise<void> {
     const folder = path.join(PROJECT_ROOT, 'demo-output');
     say(`The case closed ${outcome.outcome} in ${caseSeconds.toFixed(0)} s (set-up ${setUpSeconds.toFixed(0)} s).`);
     say(`Report   ${path.join(folder, outcome.caseId, 'report.html')}\nSummary  ${path.join(folder, 'summary.json')}`);
+    const holds = await tellBundle(outcome, path.join(folder, outcome.caseId, 'bundle'));
     await client.connection.close();
-    if (outcome.outcome !== 'complete' || missed > 0) process.exitCode = 1;
+    if (outcome.outcome !== 'complete' || missed > 0 || !holds) process.exitCode = 1;
   } finally {
     if (interactive || values['keep-lab']) {
       say(
@@ -105,6 +110,19 @@ async function main(): Promise<void> {
       await rm(lab.environmentFile, { force: true });
     }
   }
+}
+
+/** Takes the sealed bundle along, all evidence but the disks with it, and has it verified. Returns whether it holds. */
+async function tellBundle({ seal }: CaseOutcome, folder: string): Promise<boolean> {
+  if (!seal) {
+    say('The case was not sealed: there is no bundle.');
+    return false;
+  }
+  await fetchBundle(seal, folder, EVIDENCE_KINDS);
+  say(`Bundle   ${folder}, to be checked by anybody: node ${path.join(folder, BUNDLE_FILES.verifier)} ${folder}\n`);
+  const verdict = await verifyBundle(folder);
+  say(verdictText(verdict, {}));
+  return verdict.holds;
 }
 
 /** What of the planted traces the case found. Returns how many it missed. */
