@@ -1,3 +1,4 @@
+import canonicalize from 'canonicalize';
 import { bytesToHex } from '@noble/hashes/utils';
 import type { Exhibit, MissingEvidence, S3Location } from '../evidence';
 import { canonicalBytes, type ChainHead } from './chain';
@@ -92,9 +93,12 @@ export interface Manifest {
   histories?: HistoryFile[];
 }
 
-/** One record a line. */
+/**
+ * One record a line, in canonical JSON (RFC 8785): the same record is the same bytes, however its fields came. Temporal gives the maps of
+ * one event in another order with each reading.
+ */
 export const linesOf = (records: readonly unknown[]): string =>
-  records.map((record) => `${JSON.stringify(record)}\n`).join('');
+  records.map((record) => `${canonicalize(record) ?? 'null'}\n`).join('');
 
 /** Root over the files in the order of the list; a leaf is the canonical JSON of its line. */
 export const rootOfFiles = (files: readonly SealedFile[]): string =>

@@ -6,6 +6,7 @@ import proto from '@temporalio/proto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { eventsAsJson, historyOfWorkflow } from '../../activities/sealing/temporal-history';
+import { linesOf } from '../../domain/custody/bundle';
 import { sharedServerAddress } from '../workflows/support/shared-server';
 
 describe('histories as a worker reads them', () => {
@@ -45,4 +46,18 @@ test('a history as JSON loses nothing: it gives Temporal’s own bytes again', (
   const read = JSON.parse(JSON.stringify(eventsAsJson(History.decode(bytes).events))) as Record<string, unknown>[];
   const again = History.encode({ events: read.map((event) => HistoryEvent.fromObject(event)) }).finish();
   expect(bytes.equals(again)).toBe(true);
+});
+
+test('the same event is the same line, in whatever order the server gives its maps', () => {
+  const eventWith = (...names: string[]): unknown[] =>
+    eventsAsJson([
+      {
+        upsertWorkflowSearchAttributesEventAttributes: {
+          searchAttributes: {
+            indexedFields: Object.fromEntries(names.map((name) => [name, { data: Buffer.from(name) }])),
+          },
+        },
+      },
+    ]);
+  expect(linesOf(eventWith('CasePhase', 'CaseStatus'))).toBe(linesOf(eventWith('CaseStatus', 'CasePhase')));
 });
