@@ -30,6 +30,8 @@ export interface CommandToFollow<T> {
   progress?: () => Promise<Record<string, unknown>>;
   /** Told with the cancellation, should it come to that: what it leaves behind. */
   ifCancelled?: Record<string, unknown>;
+  /** Milliseconds after which it is not followed any more, by our own clock; it then ends as `CommandTimedOut`. */
+  patienceMs?: number;
 }
 
 /**
@@ -61,6 +63,9 @@ async function untilEnded<T>(follow: CommandToFollow<T>): Promise<GetCommandInvo
       throw failure('CommandFailed', follow.command, 'SSM does not know it (any more)');
     }
     if (invocation && isEnded(invocation)) return invocation;
+    if (follow.patienceMs !== undefined && Date.now() - began > follow.patienceMs) {
+      throw failure('CommandTimedOut', follow.command, 'it did not end in time');
+    }
     heartbeat({ status: invocation?.Status ?? 'Unknown', ...((await follow.progress?.()) ?? {}) });
     await sleep(pause);
     pause = Math.min(SLOWEST_POLL_MS, pause * 1.25);

@@ -12,12 +12,16 @@ import type { StartedCommand } from './types';
  * files, so there is room for exactly one secret: the pre-signed GET of the manifest, which dies within minutes.
  */
 export interface DocumentParameters {
-  ManifestUrl: string;
+  ManifestUrl?: string;
   CaseId: string;
   ExhibitId?: string;
   VolumeId?: string;
   /** Comma-separated. */
   Plugins?: string;
+  /** Comma-separated, or `none`. */
+  TcpCanaries?: string;
+  DnsCanaries?: string;
+  IcmpCanaries?: string;
 }
 
 /** What a value may look like. A document substitutes it into a script, so nothing that a shell would act on passes. */
@@ -27,6 +31,9 @@ const PARAMETER_PATTERNS: Record<keyof DocumentParameters, RegExp> = {
   ExhibitId: /^[A-Za-z0-9-]{1,80}$/,
   VolumeId: /^vol-[0-9a-f]{8,17}$/,
   Plugins: /^[A-Za-z0-9_.,]{1,2000}$/,
+  TcpCanaries: /^[A-Fa-f0-9.:,[\]]{1,600}$|^none$/,
+  DnsCanaries: /^[A-Za-z0-9.,-]{1,2100}$/,
+  IcmpCanaries: /^[A-Fa-f0-9.:,]{1,400}$|^none$/,
 };
 
 /** Run Command's own limits, in seconds. Source: SSM API Reference, SendCommand and aws:runShellScript. */
@@ -51,6 +58,8 @@ export interface CommandToSend {
   documentNamedBy: 'arn' | 'name';
   /** Seconds that the script may run; outlives no retention of the command's history (30 days). */
   deadlineSeconds: number;
+  /** Seconds in which the agent has to fetch it, 30 or more. */
+  deliverySeconds?: number;
   /** Called only when the command was not sent yet: it publishes bearer URLs. */
   parameters: () => Promise<DocumentParameters>;
 }
@@ -89,7 +98,7 @@ export async function sendCommandOnce(send: CommandToSend): Promise<StartedComma
           DocumentHashType: 'Sha256',
           InstanceIds: [instanceId],
           Comment: operation,
-          TimeoutSeconds: DELIVERY_TIMEOUT_SECONDS,
+          TimeoutSeconds: send.deliverySeconds ?? DELIVERY_TIMEOUT_SECONDS,
           Parameters: {
             ...Object.fromEntries(Object.entries(parameters).map(([name, value]: [string, string]) => [name, [value]])),
             ExecutionTimeout: [String(seconds)],

@@ -25,6 +25,19 @@ export interface DocumentSet {
   acquireMemoryLinux: PublishedDocument;
   examineMemory: PublishedDocument;
   examineDisk: PublishedDocument;
+  probeIsolation: PublishedDocument;
+}
+
+/** Whom an isolated instance tries to reach, so that what still flows is measured. At most 8 of each kind. */
+export interface IsolationProbe {
+  canaries: {
+    /** `ADDRESS:PORT` or `[IPV6-ADDRESS]:PORT`. No names: they would need DNS first. */
+    tcp: string[];
+    /** Names that have an IPv4 address in public DNS. */
+    dns: string[];
+    /** IPv4 or IPv6 addresses that answer an echo request. */
+    icmp: string[];
+  };
 }
 
 /** `governance`: whoever has a special right may lift it. `compliance`: nobody may, not even AWS, until it ends. */
@@ -65,6 +78,8 @@ export interface ForensicsConfig {
   caseTable: string;
   topicArn: string;
   documents: DocumentSet;
+  /** Left out: nothing is measured from the instance after an isolation. */
+  isolationProbe?: IsolationProbe;
   /** The ladder of acquisition tools: tried in this order until one gives a sound image. */
   memoryTools: MemoryTool[];
   forensicInstance: {

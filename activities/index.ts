@@ -6,6 +6,7 @@ import { createLayerActivities } from './containment/layers';
 import { CustodyLog } from './custody-log';
 import { createExaminationActivities } from './examination';
 import { createIdentityActivities } from './identity-proof';
+import { createMeasurementActivities } from './isolation-measurement';
 import { createMemoryActivities } from './memory';
 import { createProtectionActivities } from './protection';
 import { createReportActivities } from './report/report';
@@ -33,5 +34,6 @@ export function createActivities(
     ...createKeepingActivities(dependencies),
     ...createIdentityActivities(dependencies),
     ...createLayerActivities(dependencies),
+    ...createMeasurementActivities(dependencies),
   };
 }

@@ -19,10 +19,23 @@ const NEXT: Partial<Record<CaseEventKind, string>> = {
     'Find out who did it and why, before anything else is changed; then audit again: npm run -s forensics -- audit run <case>',
   'evidence-purged': 'Nothing: the custody log and the seal stay.',
   'legal-hold-changed': 'Nothing, if this was intended. What could not be enforced stands in the entry.',
-  'case-closed': 'Read the report. Protections and isolation stay until they are released.',
+  'review-due':
+    'Another person reviews it: npm run -s forensics -- review <case> --verdict justified --note <why> --as <name>',
+  released:
+    'If a layer was left as it is, read why in the entry; what is not taken back stays until somebody does it by hand.',
+  'sealing-failed':
+    'Mend the reason above. The evidence is there, with its digests in the custody log; its bundle is not signed.',
+  'case-closed':
+    'Read the report: npm run -s forensics -- report <case>. Protections and isolation stay until they are released: ' +
+    'npm run -s forensics -- release ask <case> --reason <why>',
 };
 
-const ASKS_FOR_CONSENT: CaseEventKind[] = ['consent-requested', 'consent-reminder', 'consent-escalated'];
+const ASKS_FOR_CONSENT: CaseEventKind[] = [
+  'consent-requested',
+  'consent-reminder',
+  'consent-escalated',
+  'consent-expired',
+];
 
 /** The message of an event, as people get it by e-mail or chat: what happened, where, and what to do next. */
 export function notificationOf(record: CaseRecord, event: CustodyEntry): Omit<PublishCommandInput, 'TopicArn'> {
@@ -64,7 +77,7 @@ export function notificationOf(record: CaseRecord, event: CustodyEntry): Omit<Pu
 
 function whatToDo(record: CaseRecord, event: CustodyEntry): string[] {
   if (!ASKS_FOR_CONSENT.includes(event.kind)) {
-    return [NEXT[event.kind] ?? 'Nothing: this is for your information.'];
+    return [(NEXT[event.kind] ?? 'Nothing: this is for your information.').replaceAll('<case>', record.caseId)];
   }
   const { checkpoint, planHash } = event.data ?? {};
   const decision = {
@@ -93,7 +106,11 @@ function whatToDo(record: CaseRecord, event: CustodyEntry): string[] {
 }
 
 /** What is asked beside the case, of evidence that it has left, has a workflow and commands of its own. */
-const KEEPING_COMMANDS: Readonly<Record<string, string>> = { 'legal-hold': 'hold', purge: 'purge' };
+const KEEPING_COMMANDS: Readonly<Record<string, string>> = {
+  'legal-hold': 'hold',
+  purge: 'purge',
+  release: 'release',
+};
 
 const workflowOf = (record: CaseRecord, { data }: CustodyEntry): string =>
   typeof data?.workflowId === 'string' ? data.workflowId : record.workflowId;
@@ -101,10 +118,19 @@ const workflowOf = (record: CaseRecord, { data }: CustodyEntry): string =>
 /** What a plan says about itself, when the event carries one. */
 function planLines(plan: unknown): string[] {
   if (typeof plan !== 'object' || plan === null) return [];
-  const { blastRadius, residualPaths } = plan as Partial<ContainmentPlan>;
+  const { blastRadius, residualPaths, steps, notEnforced } = plan as Partial<ContainmentPlan>;
   const list = (title: string, sentences: string[] | undefined): string[] =>
     sentences && sentences.length > 0 ? [title, ...sentences.map((sentence) => `- ${sentence}`), ''] : [];
-  return [...list('What it will break:', blastRadius), ...list('What still flows afterwards:', residualPaths)];
+  const felt = (steps ?? []).map(({ layer, effect, needsOwnConsent }) =>
+    needsOwnConsent === undefined ? `${layer}: ${effect}` : `${layer}: ${effect}; ${needsOwnConsent}`,
+  );
+  const unenforced = notEnforced?.map(({ layer, reason }) => `${layer}: ${reason}`);
+  return [
+    ...list('What is done:', felt),
+    ...list('Asked for and NOT enforced:', unenforced),
+    ...list('What it will break:', blastRadius),
+    ...list('What still flows afterwards:', residualPaths),
+  ];
 }
 
 function asciiLine(text: string): string {

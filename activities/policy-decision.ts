@@ -20,6 +20,12 @@ export async function decideByPolicy(
     decide(config.policy, facts, finding, requestedAction, { at: facts.readAt, ...counts });
   const alone = decideWith({ casesLastHour: 0, instancesOfAutoScalingGroup: 0 });
   if (alone.isolation === 'never' || alone.isolationConsent.consent === 'required') return alone;
+  if (request.dryRun) {
+    return {
+      ...alone,
+      reasons: [...alone.reasons, 'the caps are not applied: a dry run is not counted among isolations'],
+    };
+  }
 
   const uncounted: string[] = [];
   const counts = await orElse<AutomationCounts>({}, uncounted, () =>

@@ -11,7 +11,7 @@ import type { CaseRequest } from '../domain/case-request';
 import type { EvidenceThreat } from '../domain/evidence-threat';
 import type { PurgePlan, PurgeResult } from '../domain/evidence-purge';
 import type { CaseAudit } from '../domain/evidence-audit';
-import type { ContainmentPlan, ContainmentResult } from '../domain/containment';
+import type { ContainmentPlan, IsolationMeasurement } from '../domain/containment';
 import type { Exhibit, MemoryAttempt, S3Location } from '../domain/evidence';
 import type { ExaminationResult } from '../domain/examination';
 import type { IdentityProof, ProofBinding, ProvenIdentity } from '../domain/identity-proof';
@@ -316,6 +316,7 @@ export interface IdentityActivities {
 export type Activities = TriageActivities &
   IdentityActivities &
   LayerActivities &
+  MeasurementActivities &
   SealingActivities &
   ProtectionActivities &
   VolumeActivities &
@@ -414,4 +415,14 @@ export interface ProtectionUndoActivities {
     facts: InstanceFacts;
     steps: ProtectionStep[];
   }): Promise<{ steps: ProtectionUndo[] }>;
+}
+
+export interface MeasurementActivities {
+  /**
+   * Has the isolated instance try to reach the configured canaries, the resolver and the metadata service; ends within some two
+   * minutes. What cannot be measured is told with its reason, at once when no canaries are configured; it fails only when it is
+   * cancelled or AWS has passing trouble.
+   * @param measurement 1 after the first layers, 2 after those with a consent of their own
+   */
+  probeIsolation(input: { caseId: string; plan: ContainmentPlan; measurement: 1 | 2 }): Promise<IsolationMeasurement>;
 }

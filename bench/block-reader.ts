@@ -216,7 +216,7 @@ const CONFIG: ForensicsConfig = {
   buckets: { staging: 'staging', evidence: 'evidence', tools: 'tools' },
   caseTable: 'none',
   topicArn: 'none',
-  documents: { acquireMemoryLinux: DOCUMENT, examineMemory: DOCUMENT, examineDisk: DOCUMENT },
+  documents: { acquireMemoryLinux: DOCUMENT, examineMemory: DOCUMENT, examineDisk: DOCUMENT, probeIsolation: DOCUMENT },
   memoryTools: [],
   forensicInstance: { imageId: 'none', instanceTypes: [], subnetId: 'none', securityGroupId: 'none' },
   memoryPartSizeBytes: 8 * 2 ** 20,

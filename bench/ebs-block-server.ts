@@ -53,7 +53,10 @@ async function serve({ file, sizeGiB, written }: DiskImage): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://localhost');
     const block = BLOCK_PATH.exec(url.pathname)?.[1];
     if (block !== undefined) return read(Number(block), response);
-    if (LIST_PATH.test(url.pathname)) { list(url, response); return; }
+    if (LIST_PATH.test(url.pathname)) {
+      list(url, response);
+      return;
+    }
     for await (const _ of request);
     if (request.method === 'HEAD') response.writeHead(404).end();
     else response.writeHead(200, { 'x-amz-version-id': '1' }).end();

@@ -1,7 +1,10 @@
 import { utf8ToBytes } from '@noble/hashes/utils';
+import type { Approver } from './approval';
 import { findingCount } from './case-story';
 import type { CaseView } from './case-view';
-import { CHECKPOINTS, type CheckpointName } from './checkpoint';
+import { CHECKPOINTS, type CheckpointName, reviewsDue } from './checkpoint';
+import { consentCard } from './consent-card';
+import { measuredSentences } from './containment';
 import { escapeMarkdown } from './markdown';
 import type { PhaseRecord } from './outcome';
 
@@ -19,6 +22,8 @@ export interface CaseChild {
 /** Bytes. Temporal asks for at most 20,000 of details. */
 const LONGEST = 18_000;
 const ROWS_SHOWN = 40;
+/** Of one list of a card; the JSON to answer with comes after the lists and has to fit too. */
+const SENTENCES_SHOWN = 12;
 
 const SIGN: Record<PhaseRecord['outcome'], string> = {
   running: '… running',
@@ -44,24 +49,28 @@ function gigabytes(bytes: number): string {
 function checkpointLines(name: CheckpointName, details: CaseDetails): string[] {
   const state = details.checkpoints[name];
   if (state.state !== 'open') return [];
+  // Line by line: the page cuts a long line off.
   const answer = (verdict?: string): string =>
-    JSON.stringify({ checkpoint: name, ...(verdict && { verdict }), approver: 'your name', reason: 'why' });
-  const plan = name === 'isolation' ? details.plan?.plan : undefined;
+    JSON.stringify(
+      {
+        checkpoint: name,
+        ...(verdict && { verdict }),
+        approver: 'your name',
+        reason: 'why',
+        planHash: state.planHash,
+      },
+      null,
+      1,
+    );
+  const card = consentCard(name, state, details.plan?.plan);
   return [
     `### Waits for a person: ${name} of ${details.request.target.instanceId}${state.escalated ? ' (OVERDUE)' : ''}`,
     '',
-    ...(plan
-      ? [
-          '**What changes**',
-          '',
-          ...plan.blastRadius.map((line) => `- ${e(line)}`),
-          '',
-          '**What still flows afterwards**',
-          '',
-          ...plan.residualPaths.map((line) => `- ${e(line)}`),
-          '',
-        ]
-      : []),
+    ...listed('Who decides', card.terms),
+    ...listed('What is done', card.steps),
+    ...listed('Asked for and NOT enforced', card.notEnforced),
+    ...listed('What changes', card.blastRadius),
+    ...listed('What still flows afterwards', card.residualPaths),
     'More Actions → Send a Signal, `approve` or `reject`, with this JSON (put your name in):',
     '',
     '```json',
@@ -74,21 +83,62 @@ function checkpointLines(name: CheckpointName, details: CaseDetails): string[] {
     answer('approve'),
     '```',
     '',
-    `Plan hash: \`${state.planHash}\` (add it as "planHash" to bind the decision to this very plan).`,
+    'The planHash binds the decision to this very plan: another plan is refused.',
+    ...(card.mayBreakGlass ? ['Alone, in an emergency: add `"breakGlass": true` to an approval.'] : []),
+    ...(card.needsProof ? ['A proof is made by the command `forensics approve` with `--prove`.'] : []),
     '',
   ];
 }
 
+function listed(title: string, sentences: string[]): string[] {
+  if (sentences.length === 0) return [];
+  const rest = sentences.length - SENTENCES_SHOWN;
+  const shownOnes = sentences.slice(0, SENTENCES_SHOWN).map((sentence) => `- ${e(sentence)}`);
+  return [
+    `**${title}**`,
+    '',
+    ...shownOnes,
+    ...(rest > 0 ? [`- … and ${rest} more: see the query caseStatus`] : []),
+    '',
+  ];
+}
+
+/** Somebody went ahead alone: the case does not close before another person has looked at it. */
+function reviewLines({ checkpoints, request: { target } }: CaseDetails): string[] {
+  return reviewsDue(checkpoints).flatMap((checkpoint) => [
+    `### Waits for a review: ${checkpoint} of ${target.instanceId} was approved by one person alone`,
+    '',
+    'Another person: More Actions → Send an Update, `review`, with this JSON (`justified` or `not-justified`):',
+    '',
+    '```json',
+    JSON.stringify({ checkpoint, reviewer: 'your name', verdict: 'justified', note: 'why' }),
+    '```',
+    '',
+  ]);
+}
+
+/** Every decision that was taken, also those that were not enough or count no more. */
 function decisionLines(details: CaseDetails): string[] {
   return CHECKPOINTS.flatMap((name) => {
     const state = details.checkpoints[name];
-    if (state.state !== 'decided') return [];
-    const { decision } = state;
-    const verdict = decision.verdict === 'approve' ? 'approved' : 'rejected';
-    const reason = decision.reason === undefined ? '' : `: ${e(decision.reason)}`;
-    return [`- ${name} ${verdict} by ${e(decision.approver)} at ${decision.decidedAt} (${decision.door})${reason}`];
+    if (state.state !== 'open' && state.state !== 'decided') return [];
+    const { decisions, brokenGlass } = state.approval;
+    return [
+      ...decisions.map(({ verdict, by, at, reason }) => {
+        const done = verdict === 'approve' ? 'approved' : 'rejected';
+        return `- ${name} ${done} by ${person(by)} at ${at}${because(reason)}`;
+      }),
+      ...brokenGlass.map(({ by, at, reason, review }) => {
+        const reviewed = review.state === 'done' ? `${review.verdict}, says ${person(review.by)}` : 'not reviewed yet';
+        return `- ${name} approved ALONE, IN AN EMERGENCY, by ${person(by)} at ${at} (${reviewed})${because(reason)}`;
+      }),
+    ].slice(-ROWS_SHOWN);
   });
 }
+
+const person = ({ name, knownBy }: Approver): string =>
+  `${e(name)}, ${knownBy === 'proven' ? 'proven by STS' : 'a typed name'}`;
+const because = (reason: string | undefined): string => (reason === undefined ? '' : `: ${e(reason)}`);
 
 const section = (title: string, lines: string[]): string[] =>
   lines.length > 0 ? [`### ${title}`, '', ...lines, ''] : [];
@@ -103,8 +153,8 @@ export function renderCaseDetails(details: CaseDetails, children: CaseChild[]): 
     `${e(finding.title)} (${e(finding.type)}, severity ${e(finding.severity)}), instance ${e(target.instanceId)} ` +
       `in account ${e(target.accountId)}, ${e(target.region)}; opened by ${e(openedBy)}`,
     '',
-    ...checkpointLines('acquisition', details),
-    ...checkpointLines('isolation', details),
+    ...CHECKPOINTS.flatMap((name) => checkpointLines(name, details)),
+    ...reviewLines(details),
     '| phase | state | from | to | |',
     '|---|---|---|---|---|',
     ...details.phases.map(
@@ -116,6 +166,10 @@ export function renderCaseDetails(details: CaseDetails, children: CaseChild[]): 
     ...section(
       'Running now',
       details.inProgress.slice(0, ROWS_SHOWN).map((line) => `- ${e(line)}`),
+    ),
+    ...section(
+      'After the isolation',
+      details.measured ? measuredSentences(details.measured).map((line) => `- ${e(line)}`) : [],
     ),
     ...(details.exhibits.length > 0 ? ['| exhibit | of | size | SHA-256 |', '|---|---|---|---|'] : []),
     ...shown(

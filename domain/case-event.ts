@@ -26,6 +26,10 @@ export type CaseEventKind =
   /** Any other signal that could not be read; nothing changed. */
   | 'message-refused'
   | 'contained'
+  /** What still flows, as tried from the isolated instance. */
+  | 'isolation-measured'
+  /** What a case would do, were it no dry run. */
+  | 'dry-run'
   /** A layer of the containment, or a protection, was taken back, or could not be. */
   | 'released'
   | 'examined'

@@ -28,7 +28,13 @@ import {
   type Decision,
   type RecordedDecision,
 } from './checkpoint';
-import { planHash, type ContainmentPlan, type ContainmentResult } from './containment';
+import {
+  measuredSentences,
+  planHash,
+  type ContainmentPlan,
+  type ContainmentResult,
+  type IsolationMeasurement,
+} from './containment';
 import type { SealedCase } from './custody/bundle';
 import type { Exhibit, MissingEvidence } from './evidence';
 import type { ExaminationResult } from './examination';
@@ -72,6 +78,7 @@ export class CaseLedger {
   private phases: PhaseRecord[] = [];
   private joinedNotListed = 0;
   private containment?: ContainmentResult;
+  private measurement?: IsolationMeasurement;
   private closedAs?: CaseOutcome['outcome'];
 
   constructor(
@@ -186,6 +193,20 @@ export class CaseLedger {
     this.endPhase('containment', { outcome: outcomeOfContainment(result), at });
   }
 
+  /** Whether this is news: one that could not be had takes no place of one that was. */
+  measured(measurement: IsolationMeasurement): boolean {
+    if (!measurement.measured && this.measurement) return false;
+    this.measurement = measurement;
+    return true;
+  }
+
+  private asMeasured(result: ContainmentResult): ContainmentResult {
+    const { measurement } = this;
+    if (!measurement) return result;
+    const residualPaths = [...result.residualPaths, ...measuredSentences(measurement)];
+    return { ...result, residualPaths, measured: measurement };
+  }
+
   /** Whether the finding is a new one that joins by name. One that is known or beyond the limit is not. */
   findingJoins({ id, severity }: Finding): boolean {
     if (id === this.request.finding.id || this.joinedFindings.includes(id)) return false;
@@ -220,7 +241,7 @@ export class CaseLedger {
       exhibits: this.exhibits,
       missing: this.missing,
       examinations: this.examinations,
-      ...(this.containment && { containment: this.containment }),
+      ...(this.containment && { containment: this.asMeasured(this.containment) }),
       decisions: this.decisions,
       ...(this.report && { report: this.report }),
       ...(this.seal && { seal: this.seal }),
@@ -239,6 +260,7 @@ export class CaseLedger {
       phases: this.phases,
       checkpoints: this.checkpoints,
       ...(this.plan && { plan: this.plan }),
+      ...(this.measurement && { measured: this.measurement }),
       exhibits: this.exhibits,
       missing: this.missing,
       examinations: this.examinations,

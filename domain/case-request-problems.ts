@@ -45,6 +45,8 @@ export function caseRequestProblems(request: unknown): string[] {
   if (!['by-policy', 'acquire', 'acquire-and-isolate'].includes(textOrUndefined(request.requestedAction) ?? '')) {
     problems.push('requestedAction must be one of by-policy, acquire, acquire-and-isolate');
   }
+  // Whoever writes it in another way means it too: never take such a request for one to act upon.
+  if (request.dryRun !== undefined && request.dryRun !== true) problems.push('dryRun must be true or left out');
   if (!textOrUndefined(request.openedBy)?.trim()) problems.push('openedBy must say who or what opened the case');
   return problems;
 }

@@ -18,6 +18,8 @@ export interface CaseRequest {
   receivedAt: string;
   /** Shared by the cases of one event that names several instances. */
   incidentId?: string;
+  /** Only tells what would be done: the instance and its surroundings are read, and nothing is changed. */
+  dryRun?: true;
 }
 
 /** A later finding on an instance with an open case: it joins that case. */

@@ -5,13 +5,21 @@ import type { CaseRequest } from './case-request';
 import { gravest } from './case-severity';
 import type { CheckpointName, RecordedDecision } from './checkpoint';
 import type { SealedCase } from './custody/bundle';
-import type { ContainmentPlan, ContainmentResult, InterfaceOutcome, LayerOutcome } from './containment';
+import {
+  type ContainmentPlan,
+  type ContainmentResult,
+  type InterfaceOutcome,
+  type IsolationMeasurement,
+  type LayerOutcome,
+  measuredSentences,
+  planHash,
+} from './containment';
 import type { Exhibit, ExhibitKind, MemoryAttempt, MissingEvidence } from './evidence';
 import type { ExaminationResult } from './examination';
 import type { Finding, Severity } from './finding';
 import type { InstanceFacts } from './instance-facts';
 import { attemptSentence } from './memory-tools';
-import type { CheckpointPolicy } from './policy';
+import { type CheckpointPolicy, type PolicyDecision, volumesToAcquire } from './policy';
 import type { CaseOutcome, PhaseRecord } from './outcome';
 
 /**
@@ -305,6 +313,44 @@ export function instanceContained(
         : `${instanceId} is NOT fully isolated: ${open.join(', ')}`,
     data: { ...data },
     notify: true,
+  };
+}
+
+export function isolationMeasured(measured: IsolationMeasurement, instanceId: string): CaseEventDraft {
+  const open = measured.flows.filter(({ result }) => result === 'open');
+  return {
+    kind: 'isolation-measured',
+    phase: 'containment',
+    message: `${instanceId}: ${measuredSentences(measured).join('; ') || 'nothing was tried from the instance'}`,
+    data: { ...measured },
+    notify: open.length > 0,
+  };
+}
+
+/** What a dry run found that would be done; `show` has it too. */
+export function dryRunTold(
+  facts: InstanceFacts,
+  decision: PolicyDecision,
+  plan: ContainmentPlan | null,
+): CaseEventDraft {
+  const volumes = volumesToAcquire(decision, facts).map(({ volumeId }) => volumeId);
+  const acquire = [...(decision.acquireMemory ? ['memory'] : []), ...volumes];
+  const { instanceId } = facts.target;
+  const isolate = plan
+    ? `${instanceId} would be isolated ${decision.isolation}, consent ${decision.isolationConsent.consent}: ` +
+      (plan.steps.map(({ layer }) => layer).join(', ') || 'no layer')
+    : `${instanceId} would not be isolated`;
+  return {
+    kind: 'dry-run',
+    phase: 'triage',
+    message: `dry run, nothing is changed: ${acquire.join(', ') || 'nothing'} would be acquired; ${isolate}`,
+    data: {
+      acquire: { memory: decision.acquireMemory, volumes, consent: decision.acquisitionConsent.consent },
+      isolation: decision.isolation,
+      reasons: decision.reasons,
+      ...(plan && { plan, planHash: planHash(plan) }),
+    },
+    notify: false,
   };
 }
 

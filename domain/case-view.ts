@@ -1,7 +1,7 @@
 import type { PhaseName } from './case-event';
 import type { CaseRequest } from './case-request';
 import type { Checkpoints } from './checkpoint';
-import type { ContainmentPlan } from './containment';
+import type { ContainmentPlan, IsolationMeasurement } from './containment';
 import type { Exhibit, MissingEvidence } from './evidence';
 import type { ExaminationResult } from './examination';
 import type { CaseOutcomeName, CaseStatus, PhaseRecord } from './outcome';
@@ -21,6 +21,8 @@ export interface CaseView {
   checkpoints: Checkpoints;
   /** The card for the approver, when the isolation checkpoint is or was open. */
   plan?: { plan: ContainmentPlan; hash: string };
+  /** What still flows, as tried from the isolated instance. */
+  measured?: IsolationMeasurement;
   exhibits: Exhibit[];
   missing: MissingEvidence[];
   examinations: ExaminationResult[];

@@ -145,8 +145,8 @@ async function ensureBucket(
 }
 
 /**
- * Publishes the documents; one that changed gets a new version, and the version is pinned in the configuration. Only the
- * acquisition document is shared, with the member accounts; it stays shared (unsharing would break another case).
+ * Publishes the documents; one that changed gets a new version, and the version is pinned in the configuration. What
+ * runs on a suspect is shared, with the member accounts; it stays shared (unsharing would break another case).
  */
 export async function publishDocuments(
   ssm: SSMClient,
@@ -173,7 +173,8 @@ export async function publishDocuments(
       );
     }, 'DuplicateDocumentContent');
     const described = await ssm.send(new DescribeDocumentCommand({ Name: name }));
-    if (key === 'acquireMemoryLinux') {
+    // What runs on a suspect is sent from its own account.
+    if (key === 'acquireMemoryLinux' || key === 'probeIsolation') {
       await ssm.send(
         new ModifyDocumentPermissionCommand({
           Name: name,
@@ -190,8 +191,8 @@ export async function publishDocuments(
       sha256: described.Document?.Hash ?? sha256,
     };
   }
-  const { acquireMemoryLinux, examineMemory, examineDisk } = published;
-  if (!acquireMemoryLinux || !examineMemory || !examineDisk)
+  const { acquireMemoryLinux, examineMemory, examineDisk, probeIsolation } = published;
+  if (!acquireMemoryLinux || !examineMemory || !examineDisk || !probeIsolation)
     throw new Error('ssm-documents/ lacks one of the documents that a case needs');
-  return { acquireMemoryLinux, examineMemory, examineDisk };
+  return { acquireMemoryLinux, examineMemory, examineDisk, probeIsolation };
 }

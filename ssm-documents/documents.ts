@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 
 import { checkDocument } from './document-check';
 
-export type DocumentKey = 'acquireMemoryLinux' | 'examineMemory' | 'examineDisk';
+export type DocumentKey = 'acquireMemoryLinux' | 'examineMemory' | 'examineDisk' | 'probeIsolation';
 
 /** An SSM command document as it is published. */
 export interface DocumentSource {
@@ -22,6 +22,7 @@ const DOCUMENTS: { key: DocumentKey; name: string; file: string }[] = [
   { key: 'acquireMemoryLinux', name: 'Forensics-AcquireMemoryLinux', file: 'acquire-memory-linux.yaml' },
   { key: 'examineMemory', name: 'Forensics-ExamineMemory', file: 'examine-memory.yaml' },
   { key: 'examineDisk', name: 'Forensics-ExamineDisk', file: 'examine-disk.yaml' },
+  { key: 'probeIsolation', name: 'Forensics-ProbeIsolation', file: 'probe-isolation.yaml' },
 ];
 
 const INCLUDE = /^#include (\S+)$/;

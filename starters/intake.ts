@@ -77,6 +77,7 @@ function fromManualRequest(event: unknown, receivedAt: string): CaseRequest {
     requestedAction: request.action,
     openedBy: request.openedBy,
     receivedAt,
+    ...(request.dryRun && { dryRun: true as const }),
   };
 }
 

@@ -23,7 +23,7 @@ export interface StartedCase {
  * deliveries at once never make two cases. Safe to call again with the same request.
  */
 export async function startCase(client: Client, request: CaseRequest): Promise<StartedCase> {
-  const workflowId = caseWorkflowId(request.target);
+  const workflowId = caseWorkflowId(request.target, request.dryRun);
   const previous = await lastRun(client, workflowId);
   if (previous?.closed && previous.findingIds.includes(request.finding.id)) {
     return { workflowId, runId: previous.runId, result: 'already-handled' };

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import type { ForensicsConfig } from '../activities/config';
+import { CANARY_FORMS } from '../activities/isolation-probe';
 import { policyOfConfiguration } from '../domain/schemas/policy-source';
 import { type FileProblem, problemText, YamlSource } from '../domain/schemas/yaml-source';
 import { ACCOUNT_ID, REGION } from '../domain/target';
@@ -25,6 +26,9 @@ const memoryTool = z.discriminatedUnion('kind', [
     kernelRelease: text,
   }),
 ]);
+/** What the document takes; a comma would let one entry stand for two. */
+const canary = (kind: keyof typeof CANARY_FORMS, form: string) =>
+  z.array(z.string().max(255).regex(CANARY_FORMS[kind], `must be ${form}`)).max(8, 'at most 8 canaries of a kind');
 /** The policy has a schema of its own, and may have a file of its own. */
 type WrittenConfig = Omit<ForensicsConfig, 'policy'> & { policy?: unknown; policyFile?: string };
 
@@ -41,7 +45,21 @@ const schema: z.ZodType<WrittenConfig> = z.strictObject({
   purgeRole: text.exactOptional(),
   caseTable: text,
   topicArn: z.string().startsWith('arn:'),
-  documents: z.strictObject({ acquireMemoryLinux: document, examineMemory: document, examineDisk: document }),
+  documents: z.strictObject({
+    acquireMemoryLinux: document,
+    examineMemory: document,
+    examineDisk: document,
+    probeIsolation: document,
+  }),
+  isolationProbe: z
+    .strictObject({
+      canaries: z.strictObject({
+        tcp: canary('tcp', 'ADDRESS:PORT or [ADDRESS]:PORT, no name'),
+        dns: canary('dns', 'a name such as canary.example.com'),
+        icmp: canary('icmp', 'an IPv4 or IPv6 address'),
+      }),
+    })
+    .exactOptional(),
   memoryTools: z.array(memoryTool).min(1, 'name at least one acquisition tool'),
   forensicInstance: z.strictObject({
     imageId: text,

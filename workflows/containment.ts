@@ -5,7 +5,7 @@ import type { ContainmentPlan, EnforcedLayer, LayerOutcome, PlannedLayer } from 
 import type { InstanceFacts } from '../domain/instance-facts';
 import type { PolicyDecision } from '../domain/policy';
 import type { ArrivingExhibit } from './acquisition';
-import { mutation, quick } from './activity-options';
+import { follow, mutation, quick } from './activity-options';
 import { stopIfCancelled } from './clean-up';
 import { consent } from './consent';
 import { reasonOf } from './failure-reason';
@@ -13,6 +13,8 @@ import type { RunningCase } from './running-case';
 
 /** Milliseconds. An instance changes while people decide: a plan that is older is made anew before it is carried out. */
 const PLAN_HOLDS = 15 * 60_000;
+/** The step itself ends within some two minutes; a worker may be lost in between. */
+const MEASUREMENT_SECONDS = 300;
 
 /**
  * Isolates the instance, with consent and when the policy says so. A failed isolation is told and stops nothing: the
@@ -101,13 +103,32 @@ async function contain(record: RunningCase, plan: ContainmentPlan, decision: Pol
     record.contained(plan, result, decision.releaseConsent);
   };
   await applyAll(plan.steps.filter((step) => !ownConsent.includes(step)));
-  if (ownConsent.length === 0) return;
+  // Beside what follows: the containment waits for no measurement.
+  const measuring = measure(record, plan, 1);
+  let again = false;
+  if (ownConsent.length > 0) {
+    const { target, layers } = plan;
+    const policy = { ...decision.isolationConsent, consent: 'required' as const };
+    const asked = { target, steps: ownConsent, networkAcl: layers.networkAcl ?? [] };
+    const answer = await consent(record, 'subnet-isolation', asked, policy);
+    if (answer.given) await applyAll(ownConsent);
+    // A stopped instance tries nothing any more.
+    again = answer.given && !ownConsent.some(({ layer }) => layer === 'stop');
+  }
+  await measuring;
+  if (again) await measure(record, plan, 2);
+  stopIfCancelled();
+}
 
-  const { target, layers } = plan;
-  const policy = { ...decision.isolationConsent, consent: 'required' as const };
-  const asked = { target, steps: ownConsent, networkAcl: layers.networkAcl ?? [] };
-  const answer = await consent(record, 'subnet-isolation', asked, policy);
-  if (answer.given) await applyAll(ownConsent);
+/** Has the instance try what still gets out. Whatever becomes of that changes nothing of the containment. */
+async function measure(record: RunningCase, plan: ContainmentPlan, measurement: 1 | 2): Promise<void> {
+  const { caseId } = record;
+  const summary = `Measure what still flows from ${plan.target.instanceId}`;
+  try {
+    record.isolationMeasured(await follow(summary, MEASUREMENT_SECONDS).probeIsolation({ caseId, plan, measurement }));
+  } catch (error) {
+    record.isolationMeasured({ measured: false, reason: reasonOf(error), flows: [] });
+  }
 }
 
 /** One layer; when even its step fails, that is told and the next layer is applied all the same. */

@@ -9,7 +9,8 @@ import type { ProtectionStep } from '../activities/types';
 import { outcomeOf } from '../domain/case-phases';
 import type { CaseRequest } from '../domain/case-request';
 import { caseRequestProblems } from '../domain/case-request-problems';
-import { beingExamined, caseCancelled, sealingFailed, triageStory } from '../domain/case-story';
+import { beingExamined, caseCancelled, dryRunTold, sealingFailed, triageStory } from '../domain/case-story';
+import { planContainment } from '../domain/containment';
 import type { Exhibit } from '../domain/evidence';
 import type { InstanceFacts } from '../domain/instance-facts';
 import { orderOfVolatility, orderOfVolatilityTold } from '../domain/order-of-volatility';
@@ -69,6 +70,10 @@ async function investigate(record: RunningCase, facts: InstanceFacts, decision: 
     decline(record, decision.reasons);
     return;
   }
+  if (record.request.dryRun) {
+    tellOnly(record, facts, decision);
+    return;
+  }
   await protect(record, facts, decision);
 
   const wanted = {
@@ -93,6 +98,14 @@ async function investigate(record: RunningCase, facts: InstanceFacts, decision: 
     endOfAcquisition(record, evidence.all),
     endOfExamination(record, examined),
   );
+}
+
+/** A dry run: the plan is told, nothing is changed. */
+function tellOnly(record: RunningCase, facts: InstanceFacts, decision: PolicyDecision): void {
+  const plan = decision.isolation === 'never' ? null : planContainment(facts, decision.containment);
+  if (plan) record.planned(plan);
+  record.tell(dryRunTold(facts, decision, plan));
+  decline(record, ['dry run: nothing was changed']);
 }
 
 async function triage(record: RunningCase): Promise<{ facts: InstanceFacts; decision: PolicyDecision }> {

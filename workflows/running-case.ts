@@ -23,7 +23,7 @@ import {
   type Decision,
   type RecordedDecision,
 } from '../domain/checkpoint';
-import type { ContainmentPlan, ContainmentResult } from '../domain/containment';
+import type { ContainmentPlan, ContainmentResult, IsolationMeasurement } from '../domain/containment';
 import type { Exhibit, MissingEvidence } from '../domain/evidence';
 import type { ExaminationResult } from '../domain/examination';
 import type { Finding } from '../domain/finding';
@@ -50,7 +50,7 @@ export class RunningCase {
 
   constructor(readonly request: CaseRequest) {
     const { workflowId, runId, startTime } = workflowInfo();
-    const caseId = caseIdOf(request.target, startTime);
+    const caseId = caseIdOf(request.target, startTime, request.dryRun);
     this.ledger = new CaseLedger(request, { caseId, workflowId, runId, openedAt: now() });
   }
 
@@ -194,6 +194,15 @@ export class RunningCase {
     this.ledger.contained(result, now());
     const by = { plan, releaseConsent, roles: this.roles };
     this.tell(story.instanceContained(result, this.request.target.instanceId, by));
+  }
+
+  isolationMeasured(measurement: IsolationMeasurement): void {
+    // That nobody has configured a measurement is in the report; it is no event.
+    if (this.ledger.measured(measurement) && measurement.measured) {
+      this.tell(story.isolationMeasured(measurement, this.request.target.instanceId));
+    } else {
+      this.show();
+    }
   }
 
   // ---- signals from outside ----------------------------------------------------------------------------------------

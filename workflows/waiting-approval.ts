@@ -39,6 +39,8 @@ const REFUSED: FailureType = 'InvalidRequest';
 const ONE_DAY_MS = 24 * 3600 * 1000;
 /** Refused signals that leave an entry; a flood of them must not fill the log. */
 const REFUSALS_TOLD = 20;
+/** Characters; Temporal asks for at most 20,000 bytes of details. */
+const PLAN_SHOWN = 4000;
 const SIGNAL_EXAMPLE = '{"approver":"ann","reason":"counsel agrees"}';
 
 const now = (): string => new Date(Date.now()).toISOString();
@@ -210,12 +212,35 @@ export class WaitingApproval {
     if (!approval) return;
     const isOpen = approval.status === 'open';
     upsertSearchAttributes([{ key: searchAttributes.AwaitingApproval, value: isOpen ? this.checkpoint : null }]);
+    const expiry = expiryOf(approval);
+    const until = isOpen && expiry !== undefined ? `, until ${expiry}` : '';
+    const decided = approval.decisions.map(
+      ({ verdict, by, at }) => `${verdict} by ${escapeMarkdown(by.name)} (${by.knownBy}) at ${at}`,
+    );
     const lines = [
       `**${escapeMarkdown(what)}**`,
-      `State: ${approval.status}; ${approvalsMissing(approval)} approval(s) missing; asked by ${escapeMarkdown(approval.openedBy)}`,
-      `Plan ${approval.planHash}`,
-      ...(isOpen ? [`To decide, send signal \`approve\` or \`reject\` with \`${SIGNAL_EXAMPLE}\``] : []),
+      `State: ${approval.status}; ${approvalsMissing(approval)} approval(s) missing${until}; asked by ${escapeMarkdown(approval.openedBy)}`,
+      ...(decided.length > 0 ? [`Decided: ${decided.join('; ')}`] : []),
+      ...(isOpen
+        ? [
+            `To decide: More Actions → Send a Signal, \`approve\` or \`reject\`, with (put your name in)\n\n${fenced(decisionToPaste(approval))}`,
+          ]
+        : []),
+      `Plan \`${approval.planHash}\`\n\n${fenced(JSON.stringify(this.plan ?? null, null, 2))}`,
     ];
     setCurrentDetails(lines.join('\n\n'));
   }
+}
+
+const decisionToPaste = ({ planHash: hash }: Approval): string =>
+  JSON.stringify({ approver: 'your name', reason: 'why', planHash: hash }, null, 1);
+
+/**
+ * JSON as a block of code, in which nothing is markup. A line of it never begins with a fence: JSON has none outside of strings, and
+ * no line breaks within them.
+ */
+function fenced(json: string): string {
+  const lines =
+    json.length > PLAN_SHOWN ? `${json.slice(0, PLAN_SHOWN)}\n… cut: the query approvalStatus answers all of it` : json;
+  return `\`\`\`json\n${lines}\n\`\`\``;
 }

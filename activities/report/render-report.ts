@@ -1,5 +1,5 @@
 import type { CaseRequest } from '../../domain/case-request';
-import { type ContainmentPlan, planHash } from '../../domain/containment';
+import { type ContainmentPlan, type ContainmentResult, planHash } from '../../domain/containment';
 import type { Exhibit } from '../../domain/evidence';
 import { SEVERITIES } from '../../domain/finding';
 import type { InstanceFacts } from '../../domain/instance-facts';
@@ -257,7 +257,7 @@ function containment(plan: ContainmentPlan | null, outcome: CaseOutcome): Html {
           )
     }
     <h3>What still flows</h3>
-    ${list(result.residualPaths)}
+    ${list(result.residualPaths)} ${measured(result.measured)}
     ${
       plan
         ? html`<h3>What the approver was told</h3>
@@ -265,6 +265,16 @@ function containment(plan: ContainmentPlan | null, outcome: CaseOutcome): Html {
             <p class="detail">Plan <code>${planHash(plan)}</code></p>`
         : html``
     }`;
+}
+
+function measured(measurement: ContainmentResult['measured']): Html {
+  if (!measurement?.measured) return html``;
+  return html`<h3>Tried from the instance, at ${clock(measurement.measuredAt ?? '')} UTC</h3>
+    <p class="detail">This is the word of the suspect: who owns its kernel may have it say so.</p>
+    ${table(
+      ['Path', 'Result', 'Detail'],
+      measurement.flows.map((flow) => [html`${flow.path}`, html`${flow.result}`, html`${flow.detail ?? ''}`]),
+    )}`;
 }
 
 function table(head: string[], rows: Html[][]): Html {

@@ -1,5 +1,6 @@
 export * from './isolation-profiles';
 export * from './layer';
+export * from './measurement';
 export * from './plan';
 export * from './plan-containment';
 export * from './plan-hash';

@@ -134,10 +134,11 @@ export function residualPathsOf(facts: InstanceFacts, { steps, mode, notEnforced
       ? 'DNS through the Amazon resolver and Time Sync are not filtered by security groups or network ACLs'
       : 'DNS through the Amazon resolver, the instance metadata service and Time Sync are not filtered by security groups',
   ];
-  if (!planned('network-acl'))
-    sentences.push(
-      'connections through NAT gateways, load balancers, transit gateways and endpoints are always tracked and live on until they time out',
-    );
+  // That layer needs a consent of its own, and may not get it.
+  const orUntil = planned('network-acl') ? ' or layer network-acl is agreed to and applied' : '';
+  sentences.push(
+    `connections through NAT gateways, load balancers, transit gateways and endpoints are always tracked and live on until they time out${orUntil}`,
+  );
   if (mode === 'keep-ssm')
     sentences.push('HTTPS to the VPC’s own endpoints stays open, so that the SSM agent can be reached');
   if (!planned('security-groups')) sentences.push('no security group is changed: the network stays as it is');

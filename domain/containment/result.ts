@@ -1,4 +1,5 @@
 import type { LayerOutcome } from './layer';
+import type { IsolationMeasurement } from './measurement';
 import type { EdgeAddress } from './plan';
 
 export interface InterfaceOutcome {
@@ -25,6 +26,8 @@ export interface ContainmentResult {
   internetEdge: EdgeOutcome[];
   interfaces: InterfaceOutcome[];
   residualPaths: string[];
+  /** What the instance itself found that still flows; absent while the measurement runs. */
+  measured?: IsolationMeasurement;
   /** ISO 8601; when the last interface was seen isolated. */
   verifiedAt: string;
 }

@@ -12,5 +12,6 @@ export const manualRequestSchema = z.strictObject({
   severity: z.enum(SEVERITIES).default('high'),
   action: z.enum(['by-policy', 'acquire', 'acquire-and-isolate']).default('acquire-and-isolate'),
   openedBy: z.string().min(1).max(256),
+  dryRun: z.literal(true).exactOptional(),
 });
 export type ManualRequest = z.input<typeof manualRequestSchema>;

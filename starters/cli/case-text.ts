@@ -1,4 +1,6 @@
-import type { CheckpointName } from '../../domain/checkpoint';
+import { type CheckpointName, reviewsDue } from '../../domain/checkpoint';
+import { consentCard } from '../../domain/consent-card';
+import { measuredSentences } from '../../domain/containment';
 import type { ExaminationFinding } from '../../domain/examination';
 import type { CaseView } from '../../workflows/contract/messages';
 import { bytes, table } from './output';
@@ -27,12 +29,30 @@ export function caseText(view: CaseView): string {
   ];
   if (view.inProgress.length > 0)
     sections.push(`In progress\n${view.inProgress.map((line) => `  ${line}`).join('\n')}`);
+  if (view.request.dryRun && view.plan) sections.push(planText(view.plan));
+  if (view.measured)
+    sections.push(['After the isolation', ...measuredSentences(view.measured).map((line) => `  ${line}`)].join('\n'));
   const waiting = openCheckpoint(view);
   if (waiting) sections.push(approvalCard(view, waiting));
+  sections.push(...reviewsDue(view.checkpoints).map((checkpoint) => reviewText(view, checkpoint)));
   if (view.exhibits.length + view.missing.length > 0) sections.push(evidenceText(view));
   const findings = view.examinations.flatMap((examination) => examination.findings);
   if (findings.length > 0) sections.push(findingsText(findings));
   return sections.join('\n\n');
+}
+
+/** Of a dry run: what an isolation would do. */
+function planText({ plan, hash }: NonNullable<CaseView['plan']>): string {
+  const indented = (lines: string[]): string[] => lines.map((line) => `    ${line}`);
+  return [
+    `PLAN OF A DRY RUN ${hash}`,
+    '  What would be done',
+    ...indented(plan.steps.map(({ layer, effect }) => `${layer}: ${effect}`)),
+    '  What it would mean for others',
+    ...indented(plan.blastRadius),
+    '  What would still flow',
+    ...indented(plan.residualPaths),
+  ].join('\n');
 }
 
 export function openCheckpoint(view: CaseView): CheckpointName | undefined {
@@ -43,25 +63,47 @@ export function openCheckpoint(view: CaseView): CheckpointName | undefined {
 export function approvalCard(view: CaseView, checkpoint: CheckpointName): string {
   const state = view.checkpoints[checkpoint];
   if (state.state !== 'open') return '';
-  const lines = [`WAITING FOR CONSENT: ${checkpoint}${state.escalated ? ' (overdue)' : ''}`];
-  if (checkpoint === 'isolation' && view.plan) {
-    const { plan } = view.plan;
-    const { internetEdge, securityGroups } = plan.layers;
-    lines.push(
-      '  What will be done',
-      ...internetEdge.map((one) => `    ${one.networkInterfaceId}: ${one.address} (${one.kind}) is taken away`),
-      ...securityGroups.map(
-        (eni) =>
-          `    ${eni.networkInterfaceId}: ${eni.groupsBefore.join(', ')} -> an all-open group, then the isolation group`,
-      ),
-    );
-    lines.push('  What it means for others', ...plan.blastRadius.map((line) => `    ${line}`));
-    lines.push('  What still flows afterwards', ...plan.residualPaths.map((line) => `    ${line}`));
-  }
+  const card = consentCard(checkpoint, state, view.plan?.plan);
+  const list = (title: string, sentences: string[]): string[] =>
+    sentences.length > 0 ? [`  ${title}`, ...sentences.map((sentence) => `    ${sentence}`)] : [];
   const command = (verdict: string) =>
     `    npm run -s forensics -- ${verdict} ${view.caseId} --checkpoint ${checkpoint} --plan ${state.planHash.slice(0, 12)} --as <you> --reason <why>`;
-  lines.push(`  Plan ${state.planHash}`, '  Answer', command('approve'), command('reject'));
-  return lines.join('\n');
+  return [
+    `WAITING FOR CONSENT: ${checkpoint}${state.escalated ? ' (overdue)' : ''}`,
+    ...list('Who decides', card.terms),
+    ...list('What is done', [...card.steps, ...(checkpoint === 'isolation' ? placesOf(view) : [])]),
+    ...list('Asked for and NOT enforced', card.notEnforced),
+    ...list('What changes', card.blastRadius),
+    ...list('What still flows afterwards', card.residualPaths),
+    `  Plan ${state.planHash}`,
+    '  Answer',
+    command('approve'),
+    command('reject'),
+    ...(card.needsProof ? ['    with --prove: a typed name decides nothing here'] : []),
+    ...(card.mayBreakGlass ? ['    alone, in an emergency: approve with --break-glass'] : []),
+  ].join('\n');
+}
+
+/** Which address is taken off, and what a release gives back to which interface. */
+function placesOf({ plan }: CaseView): string[] {
+  if (!plan) return [];
+  const { internetEdge, securityGroups } = plan.plan.layers;
+  return [
+    ...internetEdge.map((one) => `${one.networkInterfaceId}: ${one.address} (${one.kind}) is taken away`),
+    ...securityGroups.map(
+      (eni) =>
+        `${eni.networkInterfaceId}: ${eni.groupsBefore.join(', ')} -> an all-open group, then the isolation group`,
+    ),
+  ];
+}
+
+/** Somebody went ahead alone, and the case does not close before another person has looked at it. */
+function reviewText(view: CaseView, checkpoint: CheckpointName): string {
+  return [
+    `WAITING FOR A REVIEW: ${checkpoint} was approved by one person alone`,
+    '  Answer, by another person',
+    `    npm run -s forensics -- review ${view.caseId} --checkpoint ${checkpoint} --verdict justified --note <why> --as <you>`,
+  ].join('\n');
 }
 
 export function evidenceText(view: Pick<CaseView, 'exhibits' | 'missing'>): string {

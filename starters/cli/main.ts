@@ -39,6 +39,11 @@ for (const command of allOf(program)) {
 
 /** 0 done, 1 it went wrong, 2 the call was wrong. */
 async function main(): Promise<void> {
+  // Whoever reads our output, such as `head`, has had enough.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
   loadEnvFile();
   // The AWS SDK's notice that it will need Node 22 from 2027 is for those who deploy (README), not for each command.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';

@@ -201,6 +201,25 @@ describe('notificationOf', () => {
     expect(Message).toContain('What still flows afterwards:\n- DNS is not filtered\n');
   });
 
+  it('names the command of what is asked beside the case, and of what comes after it', () => {
+    const release = { ...consent, data: { ...consent.data, checkpoint: 'release', workflowId: 'release/x' } };
+    expect(notificationOf(head, release).Message).toContain(`release approve ${head.caseId}`);
+    const review = notificationOf(head, { ...consent, kind: 'review-due' }).Message;
+    expect(review).toContain(`review ${head.caseId} --verdict`);
+    const expired = notificationOf(head, { ...consent, kind: 'consent-expired' }).Message;
+    expect(expired).toContain(`approve ${head.caseId}`);
+  });
+
+  it('shows layers with their effect, and those that are not enforced', () => {
+    const plan = {
+      steps: [{ layer: 'network-acl', effect: 'the ACL is exchanged', needsOwnConsent: 'the whole subnet is cut off' }],
+      notEnforced: [{ layer: 'dns', reason: 'no firewall rules' }],
+    };
+    const { Message } = notificationOf(head, { ...consent, data: { ...consent.data, plan } });
+    expect(Message).toContain('- network-acl: the ACL is exchanged; the whole subnet is cut off\n');
+    expect(Message).toContain('Asked for and NOT enforced:\n- dns: no firewall rules\n');
+  });
+
   it('has a subject that SNS takes: ASCII, one line, at most 100 characters', () => {
     const { Subject } = notificationOf(head, { ...consent, message: `grün\t${'long '.repeat(50)}\nsecond line` });
     expect(Subject).toMatch(/^[\x20-\x7e]{1,100}$/);

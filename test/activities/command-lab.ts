@@ -215,7 +215,7 @@ async function setUp(aws: EmulatedAws): Promise<ForensicsConfig> {
     buckets,
     caseTable: 'cases',
     topicArn: '',
-    documents: { acquireMemoryLinux: nothing, examineMemory: nothing, examineDisk: nothing },
+    documents: { acquireMemoryLinux: nothing, examineMemory: nothing, examineDisk: nothing, probeIsolation: nothing },
     memoryTools: [],
     forensicInstance: { imageId: '', instanceTypes: ['m6i.large'], subnetId: '', securityGroupId: '' },
     memoryPartSizeBytes: 5 * MIB,

@@ -42,7 +42,7 @@ const prove = (more: Partial<ProofBinding> = {}): Promise<IdentityProof> =>
 
 /** The worker's own calls go unhindered; only what is sent to STS is judged. */
 async function redeem(proof: IdentityProof, activityId = 'step-1', attempt = 1) {
-  const { redeemIdentityProof } = createIdentityActivities(lab);
+  const activities = createIdentityActivities(lab);
   await lab.aws.lab.enforceIam(true);
   const { fetch } = globalThis;
   // STS is asked under enforcement; the note in the table, by this test's own credentials, is not.
@@ -53,7 +53,11 @@ async function redeem(proof: IdentityProof, activityId = 'step-1', attempt = 1) 
     return answer;
   };
   try {
-    return await runActivity(redeemIdentityProof, { caseId: CASE_ID, proof, binding }, { attempt, activityId });
+    return await runActivity(
+      (input: Parameters<typeof activities.redeemIdentityProof>[0]) => activities.redeemIdentityProof(input),
+      { caseId: CASE_ID, proof, binding },
+      { attempt, activityId },
+    );
   } finally {
     globalThis.fetch = fetch;
   }

@@ -32,17 +32,18 @@ interface Situation {
   group?: string;
   accountId?: string;
   scheduledTimestampMs?: number;
+  dryRun?: true;
 }
 
 /** Each test has a Region of its own, so that none counts another's cases. */
-function decided({ caseId, group, accountId, scheduledTimestampMs = NOW }: Situation): Promise<PolicyDecision> {
+function decided({ caseId, group, accountId, scheduledTimestampMs = NOW, dryRun }: Situation): Promise<PolicyDecision> {
   const unique = requestFor();
   const target = {
     ...unique.target,
     region: `xx-test-${regions}`,
     ...(accountId !== undefined && { accountId }),
   };
-  const request = { ...unique, target };
+  const request = { ...unique, target, ...(dryRun && { dryRun }) };
   const facts = instanceFacts(request, { tags: group === undefined ? {} : { 'aws:autoscaling:groupName': group } });
   return runActivity(
     (input: Parameters<typeof decideByPolicy>[1]) => decideByPolicy(lab, input),
@@ -84,6 +85,12 @@ describe('isolation without a person', () => {
     const decision = await decided({ caseId: '1' });
     expect(decision.isolationConsent.consent).toBe('required');
     expect(decision.reasons.join('\n')).toMatch(/could not be counted[^]*counting the isolations without a person/);
+  });
+
+  it('does not count dry runs, and says so', async () => {
+    for (const caseId of ['1', '2', '3', '4'])
+      expect((await decided({ caseId, dryRun: true })).reasons.join('\n')).toContain('a dry run is not counted');
+    expect(await consentOf({ caseId: '5' })).toBe('not-required');
   });
 
   it('counts nothing where a person is asked anyway', async () => {

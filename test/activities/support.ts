@@ -88,7 +88,12 @@ export async function startActivityLab(durations = { snapshotSeconds: 0, copySec
     buckets: { staging: 'staging', evidence: 'evidence', tools: 'tools' },
     caseTable: 'forensics-cases',
     topicArn: `arn:aws:sns:${LAB_REGION}:${LAB_ACCOUNTS.forensics}:forensics`,
-    documents: { acquireMemoryLinux: document, examineMemory: document, examineDisk: document },
+    documents: {
+      acquireMemoryLinux: document,
+      examineMemory: document,
+      examineDisk: document,
+      probeIsolation: document,
+    },
     memoryTools: [{ kind: 'program', name: 'avml', version: '0', key: 'avml', sha256: '0'.repeat(64) }],
     forensicInstance: { imageId: 'ami-0', instanceTypes: [], subnetId: 'subnet-0', securityGroupId: 'sg-0' },
     memoryPartSizeBytes: 8 * 1024 ** 2,

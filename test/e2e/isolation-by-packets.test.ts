@@ -5,15 +5,28 @@ import {
   ModifyNetworkInterfaceAttributeCommand,
   RevokeSecurityGroupEgressCommand,
 } from '@aws-sdk/client-ec2';
+import { appendFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { stringify } from 'yaml';
 import { BEACON_ADDRESS } from '../../lab/network/internet';
 import type { InternetAccess } from '../../lab/seed/network';
 import { runScript } from '../../lab/seed/run-script';
 import type { Suspect } from '../../lab/seed/suspect';
+import { scriptOf } from '../ssm-documents/run-document';
 import { goesOn, isSilent } from './beacon-session';
 import { decide, outcomeOf, startTestLab, type TestLab, until } from './support';
 
 jest.setTimeout(300_000);
+
+/** The way that an intruder takes; the lab's resolver knows the name. */
+const CANARIES = { tcp: [`${BEACON_ADDRESS}:443`], dns: ['c2.example'], icmp: [] };
+const PROBE = scriptOf('probeIsolation', {
+  CaseId: 'before',
+  TcpCanaries: CANARIES.tcp.join(),
+  DnsCanaries: CANARIES.dns.join(),
+  IcmpCanaries: 'none',
+  ExecutionTimeout: '60',
+});
 
 /** A line every fifth of a second, and an answer to each, as long as the connection lives. */
 const SESSION = `setsid bash -c '
@@ -24,6 +37,8 @@ const SESSION = `setsid bash -c '
 let lab: TestLab;
 beforeAll(async () => {
   lab = await startTestLab();
+  await appendFile(lab.deployment.configFile, stringify({ isolationProbe: { canaries: CANARIES } }));
+  await lab.replaceWorker();
 });
 afterAll(() => lab.stop());
 
@@ -61,6 +76,8 @@ test.each<[InternetAccess, object[]]>([
   ['public-address', [{ kind: 'assigned', outcome: 'removed' }]],
 ])('the isolation of a case ends it (internet by %s): not one more byte passes', async (internet, internetEdge) => {
   const suspect = await suspectWithSession(internet);
+  const before = await runScript(lab.deployment.member, suspect.instanceId, PROBE);
+  expect(before.stdout).toContain(`"target":"${BEACON_ADDRESS}:443","result":"open","how":"connected"`);
   const handle = await lab.openCase(suspect);
   await until(handle, 'the isolation checkpoint open', (now) => now.checkpoints.isolation.state === 'open');
   expect(await goesOn(lab, suspect)).toBe(true);
@@ -71,6 +88,15 @@ test.each<[InternetAccess, object[]]>([
   expect(await isSilent(lab, suspect)).toBe(true);
   const outcome = await outcomeOf(handle);
   expect(outcome.containment).toMatchObject({ outcome: 'isolated', internetEdge });
+  // Security groups do not filter the resolver, in the lab as on AWS.
+  expect(outcome.containment?.measured).toMatchObject({
+    measured: true,
+    flows: [
+      { path: `TCP to ${BEACON_ADDRESS}:443`, result: 'blocked' },
+      { path: 'DNS through the Amazon resolver for c2.example', result: 'open' },
+      { path: 'the instance metadata service' },
+    ],
+  });
   // The agent is still there: Systems Manager's endpoint is what stays open.
   expect((await runScript(lab.deployment.member, suspect.instanceId, 'echo reached')).stdout).toContain('reached');
 });

@@ -1,4 +1,5 @@
 /** A person decides in the Temporal UI: through the HTTP API that its page calls, with what that page sends. */
+import { ScanCommand } from '@aws-sdk/client-dynamodb';
 import { DEFAULT_POLICY } from '../../domain/policy';
 import { outcomeOf, startTestLab, type TestLab, until } from './support';
 
@@ -27,11 +28,16 @@ async function signalFromUi(uiUrl: string, workflowId: string, signal: string, p
 
 let lab: TestLab;
 beforeAll(async () => {
-  lab = await startTestLab({ ...DEFAULT_POLICY, acquisitionTag: 'never-set' });
+  const { checkpoints } = DEFAULT_POLICY;
+  lab = await startTestLab({
+    ...DEFAULT_POLICY,
+    acquisitionTag: 'never-set',
+    checkpoints: { ...checkpoints, isolation: { ...checkpoints.isolation, quorum: 2 } },
+  });
 });
 afterAll(() => lab.stop());
 
-test('approval by signal from the Temporal UI isolates the instance; nonsense and a stale plan change nothing', async () => {
+test('two approvals by signal from the Temporal UI isolate the instance; nonsense, the opener and one person twice do not', async () => {
   // An instance without volumes and agent keeps this case short: the decision is what is tested.
   const suspect = await lab.launch({ volumes: [], tags: { 'lab:agent': 'none' } });
   const handle = await lab.openCase(suspect);
@@ -48,21 +54,50 @@ test('approval by signal from the Temporal UI isolates the instance; nonsense an
     { checkpoint: 'isolation' },
     { checkpoint: 'moon', approver: 'ann' },
     { checkpoint: 'isolation', approver: 'ann', planHash: '0'.repeat(64) },
+    // Who opened the case.
+    { checkpoint: 'isolation', approver: open.request.openedBy },
+    // A proof as `forensics approve --prove` makes one, but of another place than STS.
+    {
+      checkpoint: 'isolation',
+      approver: 'ann',
+      proof: { url: 'https://sts.us-east-1.example.com/', headers: {}, body: 'Action=GetCallerIdentity' },
+    },
   ]) {
     expect(await signalFromUi(lab.uiUrl, handle.workflowId, 'approve', nonsense)).toBe(200);
   }
-  expect(
-    await signalFromUi(lab.uiUrl, handle.workflowId, 'approve', {
+  const approve = (approver: string): Promise<number> =>
+    signalFromUi(lab.uiUrl, handle.workflowId, 'approve', {
       checkpoint: 'isolation',
-      approver: 'ann',
+      approver,
       reason: 'seen',
       planHash: hash,
-    }),
-  ).toBe(200);
+    });
+  expect(await approve('ann')).toBe(200);
+  expect(await approve('Ann ')).toBe(200);
+  await until(handle, 'one of two approvals', ({ checkpoints: { isolation } }) => {
+    return isolation.state === 'open' && isolation.approvalsMissing === 1;
+  });
+  expect(await approve('bob')).toBe(200);
 
   const outcome = await outcomeOf(handle);
   expect(outcome.containment?.outcome).toBe('isolated');
+  const taken = { checkpoint: 'isolation', verdict: 'approve', reason: 'seen', door: 'signal', planHash: hash };
   expect(outcome.decisions).toMatchObject([
-    { checkpoint: 'isolation', verdict: 'approve', approver: 'ann', reason: 'seen', door: 'signal', planHash: hash },
+    { ...taken, approver: 'ann' },
+    { ...taken, approver: 'bob' },
   ]);
+
+  // Nobody answers a signal: what it came to stands in the custody log.
+  const { forensics, config } = lab.deployment;
+  const table = await forensics.dynamodb.send(new ScanCommand({ TableName: config.caseTable, ConsistentRead: true }));
+  const refused = (table.Items ?? []).filter(({ kind }) => kind?.S === 'decision-refused');
+  const messages = refused.map(({ message }) => message?.S ?? '');
+  expect(messages).toEqual(
+    expect.arrayContaining([
+      expect.stringContaining('opened the case and may not approve it'),
+      expect.stringContaining('the same person counts once'),
+      expect.stringContaining('the plan has changed'),
+    ]),
+  );
+  expect(messages).toHaveLength(8);
 });

@@ -156,12 +156,13 @@ describe('policies of the product', () => {
       await acquire.ec2.send(new ModifySnapshotAttributeCommand({ ...share.input, UserIds: [LAB_ACCOUNTS.forensics] }));
     });
 
-    it('acquisition runs the acquisition document and no other', async () => {
+    it('acquisition runs the documents that are made for a suspect and no other', async () => {
       const acquire = await enter('acquire');
       const send = (DocumentName: string) =>
         acquire.ssm.send(new SendCommandCommand({ DocumentName, InstanceIds: [suspect.instanceId] }));
       expect(await refusal(send('AWS-RunShellScript'))).toBe('AccessDeniedException');
       await send(deployment.config.documents.acquireMemoryLinux.arn);
+      await send(deployment.config.documents.probeIsolation.arn);
     });
 
     it('containment takes an Elastic IP address off and gives it back, but gets itself no other one', async () => {

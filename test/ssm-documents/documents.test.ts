@@ -8,7 +8,7 @@ import { checkDocument } from '../../ssm-documents/document-check';
 import { loadDocuments, resolveIncludes } from '../../ssm-documents/documents';
 import { scriptOf } from './run-document';
 
-const KEYS = ['acquireMemoryLinux', 'examineMemory', 'examineDisk'] as const;
+const KEYS = ['acquireMemoryLinux', 'examineMemory', 'examineDisk', 'probeIsolation'] as const;
 
 test('every document is there, and loading them again gives the same bytes', () => {
   const documents = loadDocuments();
@@ -16,6 +16,7 @@ test('every document is there, and loading them again gives the same bytes', () 
     ['acquireMemoryLinux', 'Forensics-AcquireMemoryLinux'],
     ['examineMemory', 'Forensics-ExamineMemory'],
     ['examineDisk', 'Forensics-ExamineDisk'],
+    ['probeIsolation', 'Forensics-ProbeIsolation'],
   ]);
   expect(loadDocuments()).toEqual(documents);
   for (const { content, sha256 } of documents) {

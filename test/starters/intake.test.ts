@@ -1,5 +1,7 @@
 import { caseRequestFrom, MalformedEventError } from '../../starters/intake';
 import { guardDutyEvent } from '../../lab/seed/guardduty-finding';
+import { caseRequestProblems } from '../../domain/case-request-problems';
+import { caseWorkflowId } from '../../workflows/contract/workflow-ids';
 
 const NOW = '2026-11-22T08:00:00.000Z';
 const INSTANCE = 'i-0123456789abcdef0';
@@ -109,6 +111,16 @@ describe('a manual request', () => {
       finding: { source: 'manual', severity: 'high' },
     });
     expect(caseRequestFrom({ ...request, action: 'acquire' }, NOW).requestedAction).toBe('acquire');
+  });
+
+  test('is a dry run only when it says so, and then has a workflow of its own', () => {
+    expect(caseRequestFrom(request, NOW)).not.toHaveProperty('dryRun');
+    const dry = caseRequestFrom({ ...request, dryRun: true }, NOW);
+    expect(dry.dryRun).toBe(true);
+    expect(caseWorkflowId(dry.target, dry.dryRun)).not.toBe(caseWorkflowId(dry.target));
+    // Somebody meant it.
+    expect(problemsOf({ ...request, dryRun: 'yes' }).join()).toMatch(/dryRun/);
+    expect(caseRequestProblems({ ...dry, dryRun: 'yes' })).toEqual(['dryRun must be true or left out']);
   });
 
   test('with an unknown field is refused, since a misspelt option must not be ignored', () => {

@@ -22,7 +22,7 @@ const sound = {
   buckets: { staging: 's', evidence: 'e', tools: 't' },
   caseTable: 'forensic-cases',
   topicArn: 'arn:aws:sns:us-east-1:044455556666:forensics',
-  documents: { acquireMemoryLinux: document, examineMemory: document, examineDisk: document },
+  documents: { acquireMemoryLinux: document, examineMemory: document, examineDisk: document, probeIsolation: document },
   memoryTools: [{ kind: 'program', name: 'avml', version: '0.21.0', key: 'k', sha256: 'b'.repeat(64) }],
   forensicInstance: { imageId: 'ami-1', instanceTypes: ['m6i.large'], subnetId: 'subnet-1', securityGroupId: 'sg-1' },
 };
@@ -65,6 +65,21 @@ describe('the worker’s configuration', () => {
     expect(problem({ memoryTools: [module] })).toContain('memoryTools.0.kernelRelease');
     expect(problem({ memoryTools: [{ ...lime, name: '-f' }] })).toContain('memoryTools.0.name');
     expect(problem({ memoryTools: [] })).toContain('name at least one acquisition tool');
+  });
+
+  test('takes canaries that the document takes too, and refuses the others', () => {
+    const sane = {
+      tcp: ['198.51.100.10:443', '[2001:db8::10]:443'],
+      dns: ['canary.example.com'],
+      icmp: ['2001:db8::10'],
+    };
+    const probed = parseConfig(stringify({ ...sound, isolationProbe: { canaries: sane } }), 'forensics.yaml');
+    expect(probed.isolationProbe).toEqual({ canaries: sane });
+    const refused = (change: object): string => problem({ isolationProbe: { canaries: { ...sane, ...change } } });
+    expect(refused({ tcp: ['canary.example.com:443'] })).toContain('isolationProbe.canaries.tcp.0');
+    expect(refused({ dns: ['a.example,b.example'] })).toContain('isolationProbe.canaries.dns.0');
+    expect(refused({ icmp: ['-f'] })).toContain('isolationProbe.canaries.icmp.0');
+    expect(refused({ icmp: Array(9).fill('198.51.100.10') })).toContain('at most 8');
   });
 
   test('takes a policy in it or in a file of its own, and names the line of what is wrong there', () => {

@@ -226,6 +226,12 @@ export class Fakes {
         residualPaths: [],
         verifiedAt: '2026-11-22T07:30:00.000Z',
       })),
+      probeIsolation: this.step('probeIsolation', () => ({
+        measured: true,
+        flows: [{ path: 'TCP to 198.51.100.10:443', result: 'blocked', detail: 'no answer' }],
+        established: { count: 0, connections: [] },
+        measuredAt: '2026-11-22T07:31:00.000Z',
+      })),
       undoLayer: this.step('undoLayer', ({ layer }) => ({ layer, outcome: 'restored' })),
       launchForensicInstance: this.step('launchForensicInstance', () => ({
         instanceId: 'i-0f0000000000000001',

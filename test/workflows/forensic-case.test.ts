@@ -105,7 +105,7 @@ describe('a case that goes well', () => {
     expect(fakes.of('awaitSnapshot').map((call) => call.attempt)).toEqual([1, 2, 3, 4, 1]);
     const disk = await temporal.client.workflow.getHandle(diskWorkflowId(outcome.caseId, volumeId(1))).fetchHistory();
     expect(disk.events!.length).toBeLessThan(60);
-    expect((await handle.describe()).historyLength).toBeLessThan(170);
+    expect((await handle.describe()).historyLength).toBeLessThan(182);
   });
 });
 
@@ -116,6 +116,19 @@ describe('what the policy decides', () => {
     const { outcome, fakes } = await temporal.runCase(script, caseRequest());
     expect(outcome).toMatchObject({ outcome: 'declined', reasons: ['tagged'] });
     expect(new Set(fakes.names())).toEqual(new Set(['triageInstance', 'recordEvents', 'writeReport', 'sealCase']));
+  });
+
+  test.concurrent('a dry run tells the plan and what would be acquired, and changes nothing', async () => {
+    const request = { ...caseRequest(), dryRun: true as const };
+    const { outcome, fakes, view } = await temporal.runCase({}, request);
+    expect(outcome).toMatchObject({ outcome: 'declined', reasons: ['dry run: nothing was changed'] });
+    expect(outcome.caseId).toMatch(/-dry-run$/);
+    expect(new Set(fakes.names())).toEqual(new Set(['triageInstance', 'recordEvents', 'writeReport', 'sealCase']));
+    const told = fakes.events().find((event) => event.kind === 'dry-run')!;
+    expect(told.message).toContain(`memory, ${volumeId(1)}`);
+    const { plan } = view;
+    expect(told.data).toMatchObject({ plan: plan!.plan, planHash: plan!.hash, acquire: { memory: true } });
+    expect(plan!.plan.steps.map(({ layer }) => layer)).toEqual(['internet-edge', 'security-groups']);
   });
 
   test.concurrent('isolation never: the case is complete without it', async () => {
@@ -284,6 +297,32 @@ describe('bad days', () => {
     expect(fakes.of('releaseForensicInstance')).toHaveLength(2);
   });
 
+  test.concurrent('what the isolated instance still reaches is told, after the containment', async () => {
+    const measured = { measured: true, flows: [{ path: 'TCP to 198.51.100.10:443', result: 'open' as const }] };
+    const { outcome, fakes } = await temporal.runCase({ results: { probeIsolation: () => measured } }, caseRequest());
+    expect(outcome.outcome).toBe('complete');
+    expect(outcome.containment).toMatchObject({ outcome: 'isolated', measured });
+    const sentence = 'measured from the instance: STILL OPEN: TCP to 198.51.100.10:443';
+    expect(outcome.containment!.residualPaths).toContain(sentence);
+    const kinds = fakes.events().map((event) => event.kind);
+    expect(kinds.indexOf('isolation-measured')).toBeGreaterThan(kinds.indexOf('contained'));
+    expect(fakes.events().find((event) => event.kind === 'isolation-measured')).toMatchObject({
+      notify: true,
+      message: expect.stringContaining(sentence) as string,
+    });
+  });
+
+  test.concurrent('a measurement that fails takes nothing from the containment', async () => {
+    const probeIsolation = (): void => {
+      throw failure('AccessDenied', 'SendCommand was refused');
+    };
+    const { outcome, fakes } = await temporal.runCase({ failures: { probeIsolation } }, caseRequest());
+    expect(outcome.outcome).toBe('complete');
+    expect(outcome.containment).toMatchObject({ outcome: 'isolated', measured: { measured: false } });
+    expect(outcome.containment!.residualPaths.at(-1)).toContain('SendCommand was refused');
+    expect(fakes.events().map((event) => event.kind)).not.toContain('isolation-measured');
+  });
+
   test.concurrent('an interface that stays open is said loudly', async () => {
     const script: Script = {
       results: {
@@ -438,7 +477,7 @@ describe('what the Temporal UI shows', () => {
       await run.signal('approve', { checkpoint: 'isolation', approver: 'ann' });
     });
     expect(details).toContain('Waits for a person: isolation');
-    expect(details).toContain('{"checkpoint":"isolation","verdict":"approve","approver":"your name","reason":"why"}');
+    expect(details).toMatch(/"checkpoint": "isolation",\s+"verdict": "approve",\s+"approver": "your name"/);
     const link = encodeURIComponent(memoryWorkflowId(outcome.caseId));
     expect(details).toContain(`(/namespaces/{namespace}/workflows/${link})`);
     expect(details).not.toContain('<img');

@@ -42,8 +42,13 @@ export class TemporalForTests {
   ) {}
 
   static async start(): Promise<TemporalForTests> {
+    return TemporalForTests.startAt(await sharedServerAddress());
+  }
+
+  /** On a server of the file's own. */
+  static async startAt(address: string): Promise<TemporalForTests> {
     Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined) });
-    const [address, bundle] = await Promise.all([sharedServerAddress(), workflowBundle()]);
+    const bundle = await workflowBundle();
     const environment = await TestWorkflowEnvironment.createFromExistingServer({ address });
     await untilAttributesAreKnown(environment.connection, environment.namespace ?? 'default');
     return new TemporalForTests(environment, bundle, LONGEST_CASE);

@@ -7,6 +7,7 @@ import {
 } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { type Command, Option } from 'commander';
+import { expiryOf } from '../../../domain/approval';
 import type { ApprovalMessage } from '../../../domain/approval-message';
 import type { AuditScope, EvidenceAuditResult } from '../../../domain/evidence-audit';
 import { purgeSentence, type PurgePlan } from '../../../domain/evidence-purge';
@@ -35,9 +36,10 @@ import { answer, withClient } from '../context';
 import { bytes, print, table, UsageError } from '../output';
 
 /** A case's own id: the cases of closed years are not in Temporal any more, and are found by it all the same. */
-const CASE_ID = /^i-[0-9a-f]{8,17}-\d{8}t\d{6}z$/;
+const CASE_ID = /^i-[0-9a-f]{8,17}-\d{8}t\d{6}z(-dry-run)?$/;
 /** Seconds that a plan, or the reason why there is none, is waited for. */
 const PLAN_SECONDS = 120;
+const PLAN_LINES = 200;
 
 interface AskOptions {
   as: string;
@@ -370,15 +372,25 @@ function tellPurge({ workflowId, obstacles, plan, planHash }: AskedPurge, refere
     );
 }
 
-function tellView({ what, approval, missing }: ApprovalView): void {
+function tellView({ what, plan, approval, missing }: ApprovalView): void {
   print(what);
   if (!approval) {
     print('not asked yet');
     return;
   }
-  print(`${approval.status}; ${missing ?? 0} approval(s) missing; plan ${approval.planHash}`);
+  const expiry = expiryOf(approval);
+  const until = approval.status === 'open' && expiry !== undefined ? `, until ${expiry}` : '';
+  print(`${approval.status}; ${missing ?? 0} approval(s) missing${until}; asked by ${approval.openedBy}`);
+  if (plan !== undefined) print(`plan ${approval.planHash}\n${planText(plan)}`);
   const rows = approval.decisions.map(({ verdict, by, at, reason }) => [verdict, by.name, at, reason ?? '']);
   if (rows.length > 0) print(table(['decision', 'by', 'at', 'why'], rows));
+}
+
+/** A purge may name thousands of objects. */
+function planText(plan: unknown): string {
+  const lines = JSON.stringify(plan, null, 2).split('\n');
+  const rest = lines.length - PLAN_LINES;
+  return lines.slice(0, PLAN_LINES).join('\n') + (rest > 0 ? `\n… ${rest} more lines: --json shows all` : '');
 }
 
 function tellAudit({ audited, bytes: read, withDifferences, failed }: EvidenceAuditResult): void {

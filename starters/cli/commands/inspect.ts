@@ -25,7 +25,7 @@ export function addInspectCommands(program: Command): void {
     .command('list')
     .description('list cases, newest first')
     .option('--open', 'only cases that are not closed')
-    .option('--waiting', 'only cases that wait for a decision')
+    .option('--waiting', 'what waits for a decision: cases, and releases, holds and purges of cases')
     .option('--limit <count>', 'at most so many', '50')
     .addHelpText('after', '\nExample:\n  forensics list --waiting')
     .action(async (options: { open?: boolean; waiting?: boolean; limit: string }, command: Command) => {
@@ -97,10 +97,11 @@ async function listCases(
   filter: { open?: boolean; waiting?: boolean },
   limit: number,
 ): Promise<CaseSummary[]> {
-  const conditions = [`WorkflowType = "${WORKFLOW_TYPES.forensicCase}"`];
+  // Releases, holds and purges wait for people too, in workflows of their own.
+  const conditions = filter.waiting
+    ? ['ExecutionStatus = "Running"', `${searchAttributes.AwaitingApproval.name} IS NOT NULL`]
+    : [`WorkflowType = "${WORKFLOW_TYPES.forensicCase}"`];
   if (filter.open) conditions.push('ExecutionStatus = "Running"');
-  if (filter.waiting)
-    conditions.push('ExecutionStatus = "Running"', `${searchAttributes.AwaitingApproval.name} IS NOT NULL`);
   const cases: CaseSummary[] = [];
   for await (const found of client.workflow.list({ query: conditions.join(' AND ') })) {
     const value = (key: keyof typeof searchAttributes) => found.typedSearchAttributes.get(searchAttributes[key]) ?? '';

@@ -16,6 +16,7 @@ interface OpenOptions {
   severity: ManualRequest['severity'];
   action: ManualRequest['action'];
   as: string;
+  dryRun?: true;
 }
 
 export function addOpenCommands(program: Command): void {
@@ -33,6 +34,7 @@ export function addOpenCommands(program: Command): void {
         .default('acquire-and-isolate'),
     )
     .option('--as <name>', 'who opens it', userInfo().username)
+    .option('--dry-run', 'only tell what would be done; nothing is changed')
     .addHelpText(
       'after',
       '\nExample:\n  forensics open --account 111122223333 --region us-east-1 --instance i-0123456789abcdef0 --reason "beaconing seen by the proxy team"',
@@ -47,6 +49,7 @@ export function addOpenCommands(program: Command): void {
         severity: options.severity,
         action: options.action,
         openedBy: options.as,
+        ...(options.dryRun && { dryRun: true as const }),
       });
     });
 
@@ -66,12 +69,12 @@ async function openCase(command: Command, event: unknown): Promise<void> {
   answer(command, started, () => {
     const { instanceId } = request.target;
     const told = {
-      opened: `opened a case on ${instanceId}`,
+      opened: request.dryRun ? `opened a dry run on ${instanceId}` : `opened a case on ${instanceId}`,
       joined: `${instanceId} has an open case; the finding joined it`,
       'already-handled': `the last case on ${instanceId} was about this finding; nothing was started`,
     };
     print(
-      `${told[started.result]}\nworkflow ${started.workflowId}\nfollow it: npm run -s forensics -- watch ${instanceId}`,
+      `${told[started.result]}\nworkflow ${started.workflowId}\nfollow it: npm run -s forensics -- ${request.dryRun ? 'show' : 'watch'} ${instanceId}`,
     );
   });
 }

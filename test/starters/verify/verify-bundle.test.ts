@@ -5,7 +5,7 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { type Headers, pack } from 'tar-stream';
-import { BUNDLE_FILES, type Manifest, type SealedFile } from '../../../domain/custody/bundle';
+import { BUNDLE_FILES, linesOf, type Manifest, type SealedFile } from '../../../domain/custody/bundle';
 import { appendEntry, emptyChain, headOf } from '../../../domain/custody/chain';
 import type { CustodyEntry } from '../../../domain/custody/entry';
 import { packBundle, unpackBundle } from '../../../starters/export/bundle-archive';
@@ -99,7 +99,7 @@ test('an entry edited, and every hash computed anew from there', async () => {
       expect([hash, previous, sequence, caseId]).toHaveLength(4);
       const entry = appendEntry(head, index === 1 ? { ...draft, message: 'rejected' } : draft);
       head = headOf(entry);
-      return JSON.stringify(entry);
+      return linesOf([entry]).trimEnd();
     });
   });
   const verdict = failed(await verifyBundle(folder));

@@ -86,7 +86,7 @@ function environmentOfRun(name: string): string {
 }
 
 /** The Temporal CLI: TEMPORAL_CLI_PATH, else the one that the lab's set-up keeps, else the first on PATH. */
-function temporalCli(): string {
+export function temporalCli(): string {
   const fromPath = (process.env.PATH ?? '').split(path.delimiter).map((folder) => path.join(folder, 'temporal'));
   const candidates = [
     process.env.TEMPORAL_CLI_PATH ?? '',
@@ -141,7 +141,7 @@ async function listens(port: number): Promise<boolean> {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = net.createServer();
   await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
   const { port } = probe.address() as AddressInfo;
