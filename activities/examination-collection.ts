@@ -133,7 +133,7 @@ export function createExaminationCollection(dependencies: {
     });
     noteKept(
       input.exhibit,
-      `Output ${name} of ${tool} on exhibit ${input.exhibit.id}, compared with its reported SHA-256,`,
+      `Output ${name} of ${tool} on exhibit ${input.exhibit.id}, compared with its reported SHA-256`,
       stored,
       {
         name: tool,

@@ -371,7 +371,7 @@ it('tells the custody log each thing that it does to the suspect and to the imag
     expect.stringMatching(/^The memory of i-\w+ was read by test-tool 1\.0 and left it/),
     expect.stringMatching(/^The upload of the memory image is whole: \d+ bytes in 3 parts/),
     expect.stringMatching(/^Kept write-once: What the kernel says of itself/),
-    expect.stringMatching(/^The digests of the 3 parts/),
+    expect.stringMatching(/^Kept write-once: The digests of the 3 parts/),
     expect.stringMatching(/^The memory image of i-\w+ was re-read, .* kept write-once/),
     expect.stringMatching(/^The staged copy of the memory image was deleted/),
   ]);
