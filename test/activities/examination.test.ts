@@ -228,8 +228,14 @@ describe('an examination', () => {
     let result = {} as ExaminationResult;
     const acts = await actsOf(async () => (result = await runActivity(activities.collectExamination, collect)));
     expect(acts.map(({ message, sha256: digest }) => [message, digest])).toEqual([
-      [expect.stringMatching(/^Kept write-once: The summary of the examination of exhibit memory, as/), expect.any(String)],
-      [expect.stringMatching(/^Kept write-once: Output linux\.pslist\.jsonl of linux\.pslist on/), result.tools[0]!.output!.sha256],
+      [
+        expect.stringMatching(/^Kept write-once: The summary of the examination of exhibit memory, as/),
+        expect.any(String),
+      ],
+      [
+        expect.stringMatching(/^Kept write-once: Output linux\.pslist\.jsonl of linux\.pslist on/),
+        result.tools[0]!.output!.sha256,
+      ],
       [expect.stringMatching(/^Kept write-once: The \d+ findings that the rules made/), result.allFindings!.sha256],
     ]);
     expect(result).toMatchObject({
