@@ -2,8 +2,8 @@ import { isBuiltin } from 'node:module';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { WORKFLOWS_PATH } from './support/workflow-bundle';
 
-/** Bytes. Each cached case holds a copy of what its code makes; libraries crept in unseen before (facts: zod trebled it). */
-const LARGEST = 2.6 * 1024 ** 2;
+/** Bytes. Each cached case holds a copy of what its code makes; libraries crept in unseen before (facts: zod trebled it). Of it 0.3 MiB are ours. */
+const LARGEST = 2.8 * 1024 ** 2;
 
 test('workflow code can be bundled, holds no Node built-in and no big library', async () => {
   const complaints: string[] = [];
