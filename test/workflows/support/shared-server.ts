@@ -59,6 +59,8 @@ export async function offerServer(): Promise<SharedServer> {
         () => undefined,
       );
       if (guardian && guardian.exitCode === null) {
+        // Jest’s results are written after this: it must not end for want of anything to wait for.
+        guardian.ref();
         const ended = new Promise((resolve) => guardian.once('exit', resolve));
         guardian.stdin?.end();
         await ended;
