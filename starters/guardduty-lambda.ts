@@ -1,41 +1,23 @@
 /**
- * The Lambda function behind an EventBridge rule for GuardDuty findings. A malformed event is answered, not thrown:
- * EventBridge would deliver it twice more, and it would be as malformed then. An unreachable Temporal server is thrown, so
- * that Lambda retries; set an on-failure destination on the function for what is left after that.
+ * The Lambda function behind an EventBridge rule for GuardDuty findings. A malformed event is answered; an unreachable Temporal
+ * server is thrown, so that Lambda retries; set an on-failure destination on the function for what is left after that.
  */
 import type { Client } from '@temporalio/client';
-import { caseRequestFrom, MalformedEventError } from './intake';
+import { caseRequestFrom } from './intake';
+import { readEvent, type RefusedEvent, sharedClient } from './lambda-handler';
 import { type StartedCase, startCase } from './start-case';
-import { connectToTemporal } from './temporal-client';
 
-export type LambdaAnswer = ({ accepted: true } & StartedCase) | { accepted: false; problems: string[] };
-
-let client: Promise<Client> | undefined;
-
-/** One connection for the life of the execution environment; a failed attempt is not kept. */
-function sharedClient(): Promise<Client> {
-  client ??= connectToTemporal().catch((error: unknown) => {
-    client = undefined;
-    throw error;
-  });
-  return client;
-}
+export type LambdaAnswer = ({ accepted: true } & StartedCase) | RefusedEvent;
 
 export function createHandler(
   connect: () => Promise<Client> = sharedClient,
   now: () => Date = () => new Date(),
 ): (event: unknown) => Promise<LambdaAnswer> {
   return async (event) => {
-    let request;
-    try {
-      request = caseRequestFrom(event, now().toISOString());
-    } catch (error) {
-      if (!(error instanceof MalformedEventError)) throw error;
-      console.error(JSON.stringify({ level: 'error', message: error.message, problems: error.problems }));
-      return { accepted: false, problems: error.problems };
-    }
+    const read = readEvent(() => caseRequestFrom(event, now().toISOString()));
+    if ('accepted' in read) return read;
     const temporal = await connect();
-    return { accepted: true, ...(await startCase(temporal, request)) };
+    return { accepted: true, ...(await startCase(temporal, read.read)) };
   };
 }
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { type Headers, pack } from 'tar-stream';
-import { BUNDLE_FILES, linesOf, type Manifest, type SealedFile } from '../../../domain/custody/bundle';
+import { BUNDLE_FILES, linesOf, type Manifest } from '../../../domain/custody/bundle';
 import { appendEntry, emptyChain, headOf } from '../../../domain/custody/chain';
 import type { CustodyEntry } from '../../../domain/custody/entry';
 import { packBundle, unpackBundle } from '../../../starters/export/bundle-archive';
@@ -13,6 +13,7 @@ import { UnreadableBundle } from '../../../starters/verify/bundle-reader';
 import { knownFrom } from '../../../starters/verify/known';
 import { verdictText } from '../../../starters/verify/verdict-text';
 import { type BundleVerdict, verifyBundle } from '../../../starters/verify/verify-bundle';
+import { BundleInHand } from './alterations';
 import { CASE_ID, newKey, sha256, writeBundle } from './bundles';
 
 const { privateKey, publicKey } = newKey();
@@ -22,34 +23,17 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const file = (name: string): string => path.join(folder, name);
-const change = async (name: string, edit: (text: string) => string): Promise<void> =>
-  writeFile(file(name), edit(await readFile(file(name), 'utf8')));
+const inHand = (): BundleInHand => new BundleInHand(folder);
+const file = (name: string): string => inHand().file(name);
+const change = (name: string, edit: (text: string) => string): Promise<void> => inHand().change(name, edit);
 const changeLines = (name: string, edit: (lines: string[]) => string[]): Promise<void> =>
-  change(name, (text) => `${edit(text.split('\n').slice(0, -1)).join('\n')}\n`);
+  inHand().changeLines(name, edit);
+const coverUp = (name: string): Promise<void> => inHand().coverUp(name);
 const failed = (verdict: BundleVerdict): string =>
   verdict.checks
     .filter(({ holds }) => !holds)
     .map(({ what, detail }) => `${what}: ${detail}`)
     .join('\n');
-
-/** As an insider with the folder in hand would: every digest that he can compute is right again. */
-async function coverUp(name: string): Promise<void> {
-  const content = await readFile(file(name));
-  await changeLines(BUNDLE_FILES.list, (lines) =>
-    lines.map((line) => {
-      const entry = JSON.parse(line) as SealedFile;
-      if (entry.path !== name) return line;
-      const own = entry.lines && content.toString().split('\n').slice(0, -1).map(sha256);
-      return JSON.stringify({
-        ...entry,
-        sizeBytes: content.length,
-        sha256: sha256(content),
-        ...(own && { lines: own }),
-      });
-    }),
-  );
-}
 
 test('a bundle as it was sealed holds, exhibit by exhibit', async () => {
   const verdict = await verifyBundle(folder);
